@@ -1,0 +1,1 @@
+"""A corpus of domain documents that can be read, searched and run."""

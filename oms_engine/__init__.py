@@ -1,0 +1,1 @@
+"""An embedded, event-sourced order management engine."""

@@ -1,0 +1,1 @@
+"""What a command decides and what an event changes."""

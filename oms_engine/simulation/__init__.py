@@ -1,0 +1,1 @@
+"""Orders that never were: scenarios run against the real engine."""

@@ -1,0 +1,1 @@
+"""The faces of the order management system: MCP server and command line."""
