@@ -32,7 +32,7 @@ class Violation(Record):
     citation: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)  # no slots: with them Rule[Order](...) raises in Python 3.11
 class Rule(Generic[T]):
     """What must be true of a subject, and what is said when it is not?
 
@@ -126,7 +126,7 @@ class Rule(Generic[T]):
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Pair(Rule[T]):
     """Two rules as one. The first verdict equal to `decisive` settles it: False makes it an and, True an or."""
 
@@ -148,7 +148,7 @@ class _Pair(Rule[T]):
         return failed.culprit(subject, malformed)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class _Negation(Rule[T]):
     """A rule turned round: what is not evaluated stays so."""
 
