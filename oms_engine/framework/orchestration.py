@@ -293,5 +293,5 @@ def _outcome(task: Task[C], context: C) -> TaskResult:
     if result is None:
         return _SUCCESS
     if not isinstance(result, TaskResult):
-        return TaskResult.failed(f"the task returned {result!r}; only a TaskResult or None is an answer")
+        return TaskResult.failed(f"the task returned a {type(result).__name__}; only a TaskResult or None is an answer")
     return result
