@@ -1,0 +1,43 @@
+"""Where do models and indexes live between two starts, and what if nothing can be written there?"""
+
+import os
+import tempfile
+import weakref
+from pathlib import Path
+
+
+def default_cache() -> Path:
+    """OMS_CACHE_DIR, else `oms-mcp` in XDG_CACHE_HOME, else `~/.cache/oms-mcp`."""
+    if own := os.environ.get("OMS_CACHE_DIR"):
+        return Path(own).expanduser()
+    if shared := os.environ.get("XDG_CACHE_HOME"):
+        return Path(shared).expanduser() / "oms-mcp"
+    return Path("~/.cache/oms-mcp").expanduser()
+
+
+class Cache:
+    """A folder that can be written: the wanted one, or a temporary one that goes away with the process.
+
+    Attributes:
+        folder: where to write.
+        note: why it is a temporary folder; None when it is the wanted one.
+
+    Raises:
+        OSError: not even a temporary folder can be made.
+    """
+
+    def __init__(self, wanted: Path) -> None:
+        self.folder = wanted
+        self.note: str | None = None
+        try:
+            wanted.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=wanted):
+                pass
+        except OSError as problem:
+            temporary = tempfile.TemporaryDirectory(prefix="oms-mcp-", ignore_cleanup_errors=True)
+            weakref.finalize(self, temporary.cleanup)
+            self.folder = Path(temporary.name)
+            self.note = (
+                f"the cache folder {wanted} cannot be written ({problem.strerror or problem}), so the index is "
+                "built anew in each process; set OMS_CACHE_DIR to a folder that can be written"
+            )
