@@ -1,14 +1,101 @@
 """What is every value of this engine made of? One frozen record that is domain value, stored event and wire type at once."""
 
 import json
+import re
 from collections.abc import Mapping
-from typing import Any, Self
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StrictBool, StrictInt, WithJsonSchema
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 Wire = Mapping[str, Any]
 """A JSON object as it stands on the wire: camelCase names, decimals and instants as strings."""
+
+_PLAIN_DECIMAL = re.compile(r"-?[0-9]{1,64}(\.[0-9]{1,64})?", re.ASCII)
+_JSON_NUMBER_DIGITS = 15
+_MAX_INSTANT_LENGTH = 40
+
+
+def plain(value: Decimal) -> str:
+    """The decimal as text: no exponent, no trailing zeros, no negative zero."""
+    text = format(value, "f")
+    if "." in text:
+        text = text.rstrip("0").rstrip(".")
+    return "0" if text == "-0" else text
+
+
+def parse_decimal(value: object) -> Decimal:
+    """Read an exact decimal from text, or from a JSON number of at most 15 significant digits.
+
+    Exponents, NaN, infinities, booleans and longer JSON numbers are malformed: they would lose what the sender meant.
+    """
+    if isinstance(value, Decimal) and value.is_finite():
+        return Decimal(plain(value))
+    if isinstance(value, str):
+        if _PLAIN_DECIMAL.fullmatch(value):
+            return Decimal(plain(Decimal(value)))
+        raise PydanticCustomError(
+            "decimal_form", "is no plain decimal; write digits with at most one point, such as '10.5'"
+        )
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return _from_json_number(value)
+    raise PydanticCustomError("decimal_form", "is no decimal; send a string such as '10.5'")
+
+
+def _from_json_number(value: float) -> Decimal:
+    number = Decimal(repr(value))
+    if not number.is_finite():
+        raise PydanticCustomError("decimal_form", "is not a finite number; send a string such as '10.5'")
+    if len(number.normalize().as_tuple().digits) > _JSON_NUMBER_DIGITS:
+        raise PydanticCustomError(
+            "decimal_digits", "has more than 15 significant digits as a JSON number; send it as a string"
+        )
+    return Decimal(plain(number))
+
+
+def instant_text(value: datetime) -> str:
+    """The instant as ISO-8601 in UTC with microseconds and Z; texts sort as the instants do."""
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+
+
+def parse_instant(value: object) -> datetime:
+    """Read ISO-8601 with an offset; the result is in UTC."""
+    if isinstance(value, str) and len(value) <= _MAX_INSTANT_LENGTH:
+        try:
+            value = datetime.fromisoformat(value)
+        except ValueError:
+            value = None
+    if not isinstance(value, datetime):
+        raise PydanticCustomError("instant_form", "is no ISO-8601 instant; write one such as '2026-01-02T09:30:00Z'")
+    if value.tzinfo is None:
+        raise PydanticCustomError("instant_offset", "has no offset from UTC; add 'Z' or one such as '+01:00'")
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise PydanticCustomError("instant_form", "lies outside the years 1 to 9999") from None
+
+
+Exact = Annotated[
+    Decimal,
+    BeforeValidator(parse_decimal),
+    PlainSerializer(plain, return_type=str),
+    WithJsonSchema({"type": "string", "pattern": r"^-?\d{1,18}(\.\d{1,8})?$"}),
+]
+"""An exact decimal: a plain string on the wire."""
+
+Instant = Annotated[
+    datetime,
+    BeforeValidator(parse_instant),
+    PlainSerializer(instant_text, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""A moment in UTC: ISO-8601 with microseconds and Z on the wire."""
+
+Flag = StrictBool
+Whole = StrictInt
 
 
 class Record(BaseModel):
@@ -36,3 +123,8 @@ class Record(BaseModel):
 def canonical_json(value: object) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def anchor(heading: str) -> str:
+    """The anchor of a heading, as GitHub makes it: lower case, no punctuation, hyphens for spaces."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

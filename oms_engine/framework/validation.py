@@ -13,6 +13,8 @@ from typing import Any, Generic, TypeVar
 from oms_engine.record import Record
 
 T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+"""What a rule judges; a rule about a wider subject serves where one about a narrower is asked for."""
 
 
 class Severity(StrEnum):
@@ -33,7 +35,7 @@ class Violation(Record):
 
 
 @dataclass(frozen=True, kw_only=True)  # no slots: with them Rule[Order](...) raises in Python 3.11
-class Rule(Generic[T]):
+class Rule(Generic[T_contra]):
     """What must be true of a subject, and what is said when it is not?
 
     Attributes:
@@ -55,13 +57,13 @@ class Rule(Generic[T]):
     code: str
     description: str
     field: str
-    holds: Callable[[T], bool]
-    message: Callable[[T], str]
+    holds: Callable[[T_contra], bool]
+    message: Callable[[T_contra], str]
     citation: str
     scope: str = ""
     severity: Severity = Severity.REJECT
     inputs: tuple[str, ...] = ()
-    applies: Callable[[T], bool] | None = None
+    applies: Callable[[T_contra], bool] | None = None
     alone: bool = False
 
     @property
@@ -69,7 +71,7 @@ class Rule(Generic[T]):
         """The fields this rule reads."""
         return self.inputs or (self.field,)
 
-    def verdict(self, subject: T, malformed: Collection[str] = ()) -> bool | None:
+    def verdict(self, subject: T_contra, malformed: Collection[str] = ()) -> bool | None:
         """Does the subject obey? True, False, or None when the rule is not evaluated."""
         if malformed and any(name in malformed for name in self.reads):
             return None
@@ -77,17 +79,17 @@ class Rule(Generic[T]):
             return None
         return bool(self.holds(subject))
 
-    def check(self, subject: T, malformed: Collection[str] = ()) -> Violation | None:
+    def check(self, subject: T_contra, malformed: Collection[str] = ()) -> Violation | None:
         """What is wrong with the subject by this rule? None also when the rule is not evaluated."""
         if self.verdict(subject, malformed) is not False:
             return None
         return self.culprit(subject, malformed).violation(subject)
 
-    def culprit(self, subject: T, malformed: Collection[str] = ()) -> "Rule[T]":  # noqa: ARG002 - a pair of rules asks them
+    def culprit(self, subject: T_contra, malformed: Collection[str] = ()) -> "Rule[T_contra]":  # noqa: ARG002 - a pair of rules asks them
         """Which rule does a violation name? The rule itself; in a composition, the side that failed."""
         return self
 
-    def violation(self, subject: T) -> Violation:
+    def violation(self, subject: T_contra) -> Violation:
         """The violation of this rule by a subject that breaks it."""
         return Violation(
             rule_id=self.id,
@@ -97,22 +99,22 @@ class Rule(Generic[T]):
             citation=self.citation,
         )
 
-    def when(self, condition: Callable[[T], bool]) -> "Rule[T]":
+    def when(self, condition: Callable[[T_contra], bool]) -> "Rule[T_contra]":
         """The same rule, not evaluated where the condition is false; what it applied to before is asked first."""
         applies = self.applies
         if applies is None:
             return replace(self, applies=condition)
         return replace(self, applies=lambda subject: applies(subject) and condition(subject))
 
-    def __and__(self, other: "Rule[T]") -> "Rule[T]":
+    def __and__(self, other: "Rule[T_contra]") -> "Rule[T_contra]":
         """Both must hold; the violation is that of the first that fails. Listed under the name of the left."""
         return _pair(self, other, decisive=False)
 
-    def __or__(self, other: "Rule[T]") -> "Rule[T]":
+    def __or__(self, other: "Rule[T_contra]") -> "Rule[T_contra]":
         """One must hold; the violation is that of the left, or of the right where the left is not evaluated."""
         return _pair(self, other, decisive=True)
 
-    def __invert__(self) -> "Rule[T]":
+    def __invert__(self) -> "Rule[T_contra]":
         """Holds where the rule is violated. Keeps its name; `dataclasses.replace` gives it another, or a message."""
         return _Negation(
             **_shared(self)
@@ -127,14 +129,14 @@ class Rule(Generic[T]):
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Pair(Rule[T]):
+class _Pair(Rule[T_contra]):
     """Two rules as one. The first verdict equal to `decisive` settles it: False makes it an and, True an or."""
 
-    left: Rule[T]
-    right: Rule[T]
+    left: Rule[T_contra]
+    right: Rule[T_contra]
     decisive: bool
 
-    def verdict(self, subject: T, malformed: Collection[str] = ()) -> bool | None:
+    def verdict(self, subject: T_contra, malformed: Collection[str] = ()) -> bool | None:
         if self.applies is not None and not self.applies(subject):
             return None
         left = self.left.verdict(subject, malformed)
@@ -143,18 +145,18 @@ class _Pair(Rule[T]):
         right = self.right.verdict(subject, malformed)
         return left if right is None else right
 
-    def culprit(self, subject: T, malformed: Collection[str] = ()) -> Rule[T]:
+    def culprit(self, subject: T_contra, malformed: Collection[str] = ()) -> Rule[T_contra]:
         failed = self.left if self.left.verdict(subject, malformed) is False else self.right
         return failed.culprit(subject, malformed)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Negation(Rule[T]):
+class _Negation(Rule[T_contra]):
     """A rule turned round: what is not evaluated stays so."""
 
-    inner: Rule[T]
+    inner: Rule[T_contra]
 
-    def verdict(self, subject: T, malformed: Collection[str] = ()) -> bool | None:
+    def verdict(self, subject: T_contra, malformed: Collection[str] = ()) -> bool | None:
         if self.applies is not None and not self.applies(subject):
             return None
         inner = self.inner.verdict(subject, malformed)

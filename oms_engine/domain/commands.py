@@ -1,0 +1,344 @@
+"""What can be asked of an order? The commands, and how an envelope becomes one."""
+
+import difflib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from pydantic import Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from oms_engine.domain.catalogue import violation
+from oms_engine.domain.model import SYSTEM_FIELDS, ExecutionReport, NewOrder, fact
+from oms_engine.domain.vocabulary import ApprovalLevel, CommandStatus, CxlRejReason, OrdRejReason, State
+from oms_engine.errors import Problem, shown
+from oms_engine.framework.orchestration import TaskStatus
+from oms_engine.framework.validation import Violation
+from oms_engine.record import Flag, Record, Whole
+
+
+class Command(Record):
+    """A request to change something, with its envelope. Fields may be missing: the rules say which must not be."""
+
+    version: Whole = Field(1, ge=1, le=1, description="schema version of the command")
+    command_id: str | None = fact("idempotency key of the command; generated when not given", default=None)
+    correlation_id: str | None = fact("copied to every event; the commandId when not given", default=None)
+    causation_id: str | None = fact("what caused the command; copied to every event", default=None)
+    session_id: str | None = fact("session of the sender", fix=49, default=None)
+    actor: str | None = fact("who acts; the session when not given", default=None)
+    expected_version: Whole | None = fact("version the order must have", default=None)
+
+    @property
+    def type(self) -> str:
+        """The name of the command on the wire."""
+        return type(self).__name__
+
+    def to_wire(self) -> dict[str, Any]:
+        """The envelope as JSON, with its type."""
+        return {"type": self.type} | super().to_wire()
+
+    def payload(self) -> dict[str, Any]:
+        """What is asked, without the envelope."""
+        return self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=set(ENVELOPE_FIELDS))
+
+
+ENVELOPE_FIELDS = frozenset(Command.model_fields)
+
+
+class OrderCommand(Command):
+    """A command about one existing order."""
+
+    order_id: str | None = fact("the order", fix=37, default=None)
+
+
+class OrderCreateCmd(Command):
+    """Create an order; unless the desk handles it, it is placed at once."""
+
+    order: NewOrder | None = fact("the order asked for", default=None)
+
+
+class OrderPlaceCmd(OrderCommand):
+    """Send a NEW order to the market."""
+
+    ex_destination: str | None = fact("where the order is to be executed", fix=100, default=None)
+
+
+class OrderAcceptCmd(OrderCommand):
+    """The market acknowledges an order (ExecType 0)."""
+
+
+class OrderRejectCmd(OrderCommand):
+    """The market or the desk rejects an order that has no fills (ExecType 8)."""
+
+    ord_rej_reason: OrdRejReason | None = fact("why, 99 when not given", fix=103, default=None)
+    text: str | None = fact("free text", fix=58, default=None)
+
+
+class OrderCancelCmd(OrderCommand):
+    """Ask for a cancel (message F)."""
+
+    cl_ord_id: str | None = fact("id of this request, unique per session", fix=11, default=None)
+    orig_cl_ord_id: str | None = fact("current clOrdId of the order", fix=41, default=None)
+    text: str | None = fact("free text", fix=58, default=None)
+
+
+class OrderCancelAcceptCmd(OrderCommand):
+    """The market confirms a cancel, or cancels by itself (ExecType 4)."""
+
+    unsolicited: Flag | None = fact("true when nobody had asked for the cancel", default=None)
+    text: str | None = fact("free text", fix=58, default=None)
+
+
+class OrderCancelRejectCmd(OrderCommand):
+    """The market refuses a cancel (message 9)."""
+
+    cxl_rej_reason: CxlRejReason | None = fact("why, 99 when not given", fix=102, default=None)
+    text: str | None = fact("free text", fix=58, default=None)
+
+
+class OrderExpireCmd(OrderCommand):
+    """The time in force has ended (ExecType C)."""
+
+
+class OrderCloseCmd(OrderCommand):
+    """Settle or clean up a final order (ExecType 3)."""
+
+    reason: str | None = fact("why", default=None)
+
+
+class ExecutionCreateCmd(Command):
+    """Book a fill that the market reports (ExecType F)."""
+
+    execution: ExecutionReport | None = fact("the fill as reported", default=None)
+
+
+class ExecutionBustCmd(Command):
+    """The market or the counterparty breaks a trade (ExecType H)."""
+
+    exec_id: str | None = fact("the execution", fix=17, default=None)
+    order_id: str | None = fact("its order; needed when several orders have this execId", fix=37, default=None)
+    reason: str | None = fact("why", default=None)
+    requested_by: str | None = fact("who asked for it", default=None)
+
+
+class ExecutionWhackCmd(ExecutionBustCmd):
+    """The desk takes an execution back; a second person must approve it."""
+
+    approved_by: str | None = fact("the second person", default=None)
+    approval_level: ApprovalLevel | None = fact("level of the second person unless the settings name it", default=None)
+
+
+COMMANDS: dict[str, type[Command]] = {
+    command.__name__: command
+    for command in (
+        OrderCreateCmd,
+        OrderPlaceCmd,
+        OrderAcceptCmd,
+        OrderRejectCmd,
+        OrderCancelCmd,
+        OrderCancelAcceptCmd,
+        OrderCancelRejectCmd,
+        OrderExpireCmd,
+        OrderCloseCmd,
+        ExecutionCreateCmd,
+        ExecutionWhackCmd,
+        ExecutionBustCmd,
+    )
+}
+
+ALIASES: dict[str, str] = {"executionId": "execId", "execID": "execId", "clOrdID": "clOrdId"}
+"""Other spellings that are understood on input and never written."""
+
+
+class EventRef(Record):
+    """An event that a command wrote: where it stands in its stream and in the store."""
+
+    type: str
+    stream_id: str
+    version: int
+    position: int | None = None
+
+
+class TaskReport(Record):
+    """How one task of the pipeline ended."""
+
+    name: str
+    status: TaskStatus
+    message: str
+    duration_micros: int
+
+
+class CommandResult(Record):
+    """The answer to a command, the same on every surface; `error` says why it was refused."""
+
+    id: str
+    status: CommandStatus
+    message: str
+    duplicate: bool = False
+    version: int | None = None
+    state: State | None = None
+    events: tuple[EventRef, ...] = ()
+    tasks: tuple[TaskReport, ...] = ()
+    error: Problem | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Was the command carried out (now or before)?"""
+        return self.status is CommandStatus.OK
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What could be read of an envelope, and what could not.
+
+    `command` holds every field that could be read (None when not even the type is known); `envelope` and `payload` hold
+    the violations found while reading; `malformed` names the fields that rules must not look at; `ignored` the system
+    fields that were given and do not count.
+    """
+
+    type: str
+    command: Command | None
+    envelope: tuple[Violation, ...] = ()
+    payload: tuple[Violation, ...] = ()
+    malformed: frozenset[str] = frozenset()
+    ignored: tuple[str, ...] = ()
+
+
+def parse(data: Mapping[str, Any]) -> Draft:
+    """Read an envelope as far as it can be read; never raises."""
+    name = data.get("type")
+    kind = COMMANDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        return Draft(str(name)[:64], None, envelope=(_unknown_type(name),))
+    return _Reader(kind).read(data)
+
+
+def _unknown_type(name: object) -> Violation:
+    if name is None or name == "":
+        message = f"type is missing; name the command, one of {', '.join(COMMANDS)}"
+    else:
+        near = difflib.get_close_matches(str(name)[:64], COMMANDS, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        message = f"type {shown(name)} is no command; {hint}use one of {', '.join(COMMANDS)}"
+    return violation("ENV-01", "OMS-VAL-004", "type", message)
+
+
+class _Reader:
+    """Reads one envelope field by field, so that one malformed field does not hide what is wrong with the others."""
+
+    NESTED: ClassVar[dict[str, type[Record]]] = {"order": NewOrder, "execution": ExecutionReport}
+
+    def __init__(self, kind: type[Command]) -> None:
+        self.kind = kind
+        self.envelope: list[Violation] = []
+        self.payload: list[Violation] = []
+        self.malformed: set[str] = set()
+        self.ignored: tuple[str, ...] = ()
+
+    def read(self, data: Mapping[str, Any]) -> Draft:
+        values = self._known(self.kind, {key: value for key, value in data.items() if key != "type"}, ())
+        for name, nested in self.NESTED.items():
+            if isinstance(values.get(name), Mapping):
+                inner = dict(values[name])
+                if nested is NewOrder:
+                    inner = self._without_system_fields(inner)
+                values[name] = self._known(nested, inner, (name,))
+        command = self._construct(values)
+        return Draft(
+            self.kind.__name__,
+            command,
+            tuple(self.envelope),
+            tuple(self.payload),
+            frozenset(self.malformed),
+            self.ignored,
+        )
+
+    def _without_system_fields(self, order: dict[str, Any]) -> dict[str, Any]:
+        given = {key for key in order if key in _SYSTEM_NAMES}
+        self.ignored = tuple(sorted(given))
+        return {key: value for key, value in order.items() if key not in given or key == "cumQty"}
+
+    def _known(self, model: type[Record], data: Mapping[Any, Any], path: tuple[str, ...]) -> dict[str, Any]:
+        """The fields this model has, aliases resolved, null and blank left out; all others are told."""
+        names = _wire_names(model)
+        known: dict[str, Any] = {}
+        spelled: dict[str, str] = {}
+        for key, value in data.items():
+            name = ALIASES.get(key, key) if isinstance(key, str) else str(key)
+            if name not in names:
+                self.envelope.append(_unknown_field(self.kind, name, names, path))
+            elif name in known and known[name] != value:
+                both = f"{spelled[name]} and {key}"
+                message = f"{both} name the same field with different values; send {name} alone"
+                self.envelope.append(violation("ENV-03", "OMS-VAL-004", name, message))
+            elif not _is_blank(value):
+                known[name] = value
+                spelled[name] = key
+        return known
+
+    def _construct(self, values: dict[str, Any]) -> Command:
+        """The command from what can be read; each field that cannot is told once and left out."""
+        try:
+            return self.kind.model_validate(values)
+        except ValidationError as error:
+            for details in error.errors(include_url=False):
+                self._malformed(details, values)
+        return self.kind.model_validate(values)
+
+    def _malformed(self, details: ErrorDetails, values: dict[str, Any]) -> None:
+        path = [str(part) for part in details["loc"]]
+        inside = path[0] in self.NESTED and len(path) > 1
+        name = path[1] if inside else path[0]
+        (values[path[0]] if inside else values).pop(name, None)
+        self.malformed.add(name)
+        belongs_to_envelope = name in _ENVELOPE_NAMES and not inside
+        (self.envelope if belongs_to_envelope else self.payload).append(_malformed_value(name, details))
+
+
+def _wire_names(model: type[Record]) -> tuple[str, ...]:
+    return tuple(str(field.alias) for field in model.model_fields.values())
+
+
+_ENVELOPE_NAMES = frozenset(_wire_names(Command))
+_SYSTEM_NAMES = frozenset(
+    "".join(part if i == 0 else part.title() for i, part in enumerate(name.split("_"))) for name in SYSTEM_FIELDS
+)
+
+
+def _is_blank(value: object) -> bool:
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _unknown_field(kind: type[Command], name: str, valid: Iterable[str], path: tuple[str, ...]) -> Violation:
+    valid = list(valid)
+    near = difflib.get_close_matches(name[:64], valid, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    place = f"{path[0]} of {kind.__name__}" if path else kind.__name__
+    message = f"{shown(name)} is no field of {place}; {hint}valid: {', '.join(valid)}"
+    return violation("ENV-02", "OMS-VAL-002", name[:64], message)
+
+
+def _malformed_value(name: str, details: ErrorDetails) -> Violation:
+    given = shown(details["input"])
+    if details["type"] == "enum":
+        valid = str(details["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
+        return violation("ORD-21", "OMS-VAL-004", name, f"{name} {given} is unknown; use one of {valid}")
+    return violation("ENV-06", "OMS-VAL-004", name, f"{name} {given} {_why(details)}")
+
+
+def _why(details: ErrorDetails) -> str:
+    match details["type"]:
+        case "decimal_form" | "decimal_digits" | "instant_form" | "instant_offset":
+            return str(details["msg"])
+        case "string_type":
+            return "is no text; send a JSON string"
+        case "int_type" | "int_from_float":
+            return "is no whole number; send a JSON integer"
+        case "bool_type":
+            return "is neither true nor false; send a JSON boolean"
+        case kind if kind.startswith("date"):
+            return "is no date; write one such as '2026-01-02'"
+        case kind if "model" in kind or "dict" in kind:
+            return "is no JSON object; send one with the fields of the record"
+        case _:
+            return f"is not accepted: {details['msg'].lower()}"

@@ -1,0 +1,129 @@
+"""Which rules hold for every command, whatever it asks?"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from oms_engine.domain.commands import Command
+from oms_engine.domain.quantities import MAX_FRACTION_DIGITS, MAX_INTEGER_DIGITS, within_digits
+from oms_engine.domain.rules.facts import Facts, found, order_name, rule
+from oms_engine.errors import shown
+from oms_engine.framework.validation import Rule
+from oms_engine.record import Record
+
+AnyFacts = Facts[Command]
+
+LENGTHS: Mapping[str, int] = {
+    "cl_ord_id": 48,
+    "orig_cl_ord_id": 48,
+    "account": 32,
+    "text": 2_000,
+    "reason": 2_000,
+    "security_desc": 256,
+}
+"""Most characters of a text field; every other text has at most 64."""
+
+MAX_SHORT_TEXT = 64
+
+ENVELOPE: tuple[Rule[AnyFacts], ...] = (
+    rule(
+        "ENV-05",
+        "OMS-DATA-001",
+        "commandId",
+        lambda f: not f.command_id_taken,
+        lambda f: f"commandId {shown(f.command.command_id)} belongs to another command; use a new commandId",
+        scope="every command",
+        alone=True,
+    ),
+    rule(
+        "ENV-04",
+        "OMS-LOCK-001",
+        "expectedVersion",
+        lambda f: f.state is not None and f.state.order.version == f.command.expected_version,
+        lambda f: (
+            f"expectedVersion is {f.command.expected_version} but {order_name(f)} is at version "
+            f"{f.state.order.version if f.state else 0}; read the order again and decide anew"
+        ),
+        scope="every command",
+        applies=lambda f: f.command.expected_version is not None and found(f),
+    ),
+    rule(
+        "ENV-08",
+        "OMS-AUTH-003",
+        "actor",
+        lambda f: f.actor in f.settings.roles.get(f.command.type, (f.actor,)),
+        lambda f: f"actor {shown(f.actor)} may not send {f.command.type}; setting roles lists who may",
+        scope="every command",
+    ),
+)
+
+
+def required(field: str, name: str, remedy: str) -> Rule[AnyFacts]:
+    """A field without which a command says nothing."""
+    return rule(
+        "ENV-07",
+        "OMS-VAL-003",
+        field,
+        lambda f: bool(str(getattr(f.command, name) or "").strip()),
+        lambda _: f"{field} is missing; {remedy}",
+        scope="every command",
+    )
+
+
+def order_exists(rule_id: str) -> Rule[AnyFacts]:
+    """The order that the command names is in the store; only a command that names one is asked."""
+    return rule(
+        rule_id,
+        "OMS-ORDER-001",
+        "orderId",
+        found,
+        lambda f: (
+            f"order {shown(getattr(f.command, 'order_id', None))} does not exist; search_orders finds its orderId"
+        ),
+        scope="commands about an order",
+        applies=lambda f: bool(getattr(f.command, "order_id", None)),
+    )
+
+
+def texts_and_numbers_fit(record: type[Record], place: str | None = None) -> tuple[Rule[AnyFacts], ...]:
+    """ORD-17 and ORD-18 for every field of a record: of the command itself, or of the part that stands in `place`."""
+    rules: list[Rule[AnyFacts]] = []
+    for name, info in record.model_fields.items():
+        kind = str(info.annotation)
+        if "Decimal" in kind:
+            rules.append(_digits(name, str(info.alias), place))
+        elif "str" in kind:
+            rules.append(_length(name, str(info.alias), place))
+    return tuple(rules)
+
+
+def _value(facts: AnyFacts, place: str | None, name: str) -> Any:  # noqa: ANN401 - a field of any record
+    part = getattr(facts.command, place) if place else facts.command
+    return getattr(part, name, None)
+
+
+def _digits(name: str, field: str, place: str | None) -> Rule[AnyFacts]:
+    return rule(
+        "ORD-17",
+        "OMS-VAL-005",
+        field,
+        lambda f: within_digits(_value(f, place, name)),
+        lambda f: (
+            f"{field} {shown(str(_value(f, place, name)))} has too many digits; "
+            f"at most {MAX_INTEGER_DIGITS} before and {MAX_FRACTION_DIGITS} after the point"
+        ),
+        scope="every decimal",
+        applies=lambda f: _value(f, place, name) is not None,
+    )
+
+
+def _length(name: str, field: str, place: str | None) -> Rule[AnyFacts]:
+    most = LENGTHS.get(name, MAX_SHORT_TEXT)
+    return rule(
+        "ORD-18",
+        "OMS-VAL-005",
+        field,
+        lambda f: len(_value(f, place, name)) <= most,
+        lambda f: f"{field} has {len(_value(f, place, name))} characters; at most {most} are accepted, so shorten it",
+        scope="every text",
+        applies=lambda f: isinstance(_value(f, place, name), str),
+    )

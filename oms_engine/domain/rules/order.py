@@ -1,0 +1,447 @@
+"""What must hold before an order is created, placed, answered or ended?"""
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from oms_engine.domain.commands import (
+    Command,
+    OrderAcceptCmd,
+    OrderCancelAcceptCmd,
+    OrderCancelCmd,
+    OrderCancelRejectCmd,
+    OrderCloseCmd,
+    OrderCreateCmd,
+    OrderExpireCmd,
+    OrderPlaceCmd,
+    OrderRejectCmd,
+)
+from oms_engine.domain.model import NewOrder
+from oms_engine.domain.quantities import is_multiple
+from oms_engine.domain.rules.assets import classify
+from oms_engine.domain.rules.envelope import AnyFacts, order_exists, required, texts_and_numbers_fit
+from oms_engine.domain.rules.facts import Facts, found, order_name, order_state, rule
+from oms_engine.domain.vocabulary import OPEN_STATES, CancelState, OrdType, PriceType, State, TimeInForce
+from oms_engine.errors import shown
+from oms_engine.framework.validation import Rule
+
+CreateFacts = Facts[OrderCreateCmd]
+CancelFacts = Facts[OrderCancelCmd]
+
+ID_FORM = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+PRINTABLE = re.compile(r"[\x20-\x7e]+")
+_PRICED = {OrdType.LIMIT, OrdType.STOP_LIMIT}
+_STOPPED = {OrdType.STOP, OrdType.STOP_LIMIT}
+_UNPRICED = {OrdType.MARKET, OrdType.MARKET_ON_CLOSE}
+_SIGNED = {PriceType.SPREAD, PriceType.YIELD}
+
+
+def _on_order(
+    rule_id: str,
+    code: str,
+    field: str,
+    holds: Callable[[NewOrder, CreateFacts], bool],
+    message: Callable[[NewOrder, CreateFacts], str],
+    *,
+    applies: Callable[[NewOrder, CreateFacts], bool] | None = None,
+    inputs: tuple[str, ...] = (),
+    alone: bool = False,
+) -> Rule[CreateFacts]:
+    """A rule about the order of an OrderCreateCmd; not asked when there is none."""
+
+    def asked(facts: CreateFacts) -> bool:
+        order = facts.command.order
+        return order is not None and (applies is None or applies(order, facts))
+
+    def order_of(facts: CreateFacts) -> NewOrder:
+        return facts.command.order or NewOrder()
+
+    return rule(
+        rule_id,
+        code,
+        field,
+        lambda f: holds(order_of(f), f),
+        lambda f: message(order_of(f), f),
+        scope="OrderCreateCmd",
+        applies=asked,
+        inputs=inputs,
+        alone=alone,
+    )
+
+
+def _present(rule_id: str, field: str, name: str, remedy: str) -> Rule[CreateFacts]:
+    return _on_order(
+        rule_id,
+        "OMS-VAL-003",
+        field,
+        lambda o, _: bool(str(getattr(o, name) or "").strip()),
+        lambda *_: f"{field} is missing; {remedy}",
+    )
+
+
+def _needs(rule_id: str, field: str, name: str, types: set[OrdType]) -> Rule[CreateFacts]:
+    return _on_order(
+        rule_id,
+        "OMS-VAL-003",
+        field,
+        lambda o, _: getattr(o, name) is not None,
+        lambda o, _: f"{field} is missing; a {o.ord_type} order needs one",
+        applies=lambda o, _: o.ord_type in types,
+        inputs=(field, "ordType"),
+    )
+
+
+def _positive(field: str, name: str) -> Rule[CreateFacts]:
+    return _on_order(
+        "ORD-12",
+        "OMS-VAL-005",
+        field,
+        lambda o, _: getattr(o, name) > 0,
+        lambda o, _: f"{field} is {getattr(o, name)}; it must be above 0 unless priceType is SPREAD or YIELD",
+        applies=lambda o, _: getattr(o, name) is not None and o.price_type not in _SIGNED,
+        inputs=(field, "priceType"),
+    )
+
+
+def tick_of(facts: CreateFacts, order: NewOrder) -> Decimal | None:
+    """The price increment of an order: that of its symbol, else of its asset class, else the one for all."""
+    ticks = facts.settings.tick_size
+    asset_class = order.asset_class or classify(order)
+    for key in (order.symbol, asset_class, "*"):
+        if key is not None and key in ticks:
+            return ticks[key]
+    return None
+
+
+def _on_tick(field: str, name: str) -> Rule[CreateFacts]:
+    return _on_order(
+        "TICK-01",
+        "OMS-VAL-005",
+        field,
+        lambda o, f: is_multiple(getattr(o, name), tick_of(f, o) or Decimal(1)),
+        lambda o, f: f"{field} {getattr(o, name)} is no multiple of the tick size {tick_of(f, o)}",
+        applies=lambda o, f: getattr(o, name) is not None and tick_of(f, o) is not None,
+        inputs=(field, "symbol", "assetClass"),
+    )
+
+
+CREATE: tuple[Rule[CreateFacts], ...] = (
+    rule(
+        "ORD-01",
+        "OMS-VAL-003",
+        "order",
+        lambda f: f.command.order is not None,
+        lambda _: "order is missing; put the order's fields into the object 'order'",
+        scope="OrderCreateCmd",
+    ),
+    _present("ORD-02", "symbol", "symbol", "give the ticker of the security"),
+    _present("ORD-03", "side", "side", "give BUY, SELL or another side"),
+    _present("ORD-04", "account", "account", "give the account of the order"),
+    rule(
+        "ORD-05",
+        "OMS-VAL-003",
+        "sessionId",
+        lambda f: bool(f.session_id.strip()),
+        lambda _: "sessionId is missing and the caller has no session; give a sessionId",
+        scope="OrderCreateCmd",
+    ),
+    _present("ORD-06", "clOrdId", "cl_ord_id", "give an id of your own that is new in this session"),
+    _present("ORD-07", "ordType", "ord_type", "give MARKET, LIMIT or another order type"),
+    _on_order(
+        "ORD-08",
+        "OMS-VAL-003",
+        "orderQty",
+        lambda o, _: o.order_qty is not None,
+        lambda *_: "orderQty is missing; give a quantity above 0",
+    ),
+    _on_order(
+        "ORD-08",
+        "OMS-VAL-005",
+        "orderQty",
+        lambda o, _: o.order_qty is not None and o.order_qty > 0,
+        lambda o, _: f"orderQty is {o.order_qty}; give a quantity above 0",
+        applies=lambda o, _: o.order_qty is not None,
+    ),
+    _needs("ORD-09", "price", "price", {OrdType.LIMIT}),
+    _needs("ORD-10", "stopPx", "stop_px", _STOPPED),
+    _needs("ORD-11", "price", "price", {OrdType.STOP_LIMIT}),
+    _positive("price", "price"),
+    _positive("stopPx", "stop_px"),
+    _on_order(
+        "ORD-13",
+        "OMS-VAL-001",
+        "price",
+        lambda o, _: o.price is None,
+        lambda o, _: f"price is {o.price} but a {o.ord_type} order has none; leave price out or use LIMIT",
+        applies=lambda o, _: o.ord_type in _UNPRICED,
+        inputs=("price", "ordType"),
+    ),
+    _on_order(
+        "ORD-14",
+        "OMS-VAL-005",
+        "orderQty",
+        lambda o, f: o.order_qty is not None and o.order_qty <= f.settings.max_order_qty,
+        lambda o, f: f"orderQty is {o.order_qty}; the setting maxOrderQty allows {f.settings.max_order_qty}",
+        applies=lambda o, _: o.order_qty is not None,
+    ),
+    _on_order(
+        "ORD-15",
+        "OMS-VAL-005",
+        "cumQty",
+        lambda o, _: o.cum_qty is not None and o.order_qty is not None and o.cum_qty <= o.order_qty,
+        lambda o, _: f"cumQty {o.cum_qty} is more than orderQty {o.order_qty}; leave cumQty out, the system keeps it",
+        applies=lambda o, _: o.cum_qty is not None and o.order_qty is not None,
+        inputs=("cumQty", "orderQty"),
+    ),
+    _on_order(
+        "ORD-16",
+        "OMS-VAL-003",
+        "expireTime",
+        lambda o, _: o.expire_time is not None,
+        lambda *_: "expireTime is missing; a GOOD_TILL_DATE order needs one",
+        applies=lambda o, _: o.time_in_force is TimeInForce.GOOD_TILL_DATE,
+        inputs=("expireTime", "timeInForce"),
+    ),
+    _on_order(
+        "ORD-16",
+        "OMS-VAL-005",
+        "expireTime",
+        lambda o, f: o.expire_time is not None and o.expire_time > f.now,
+        lambda o, _: f"expireTime {o.expire_time} has passed; give a time in the future",
+        applies=lambda o, _: o.expire_time is not None,
+    ),
+    *texts_and_numbers_fit(NewOrder, "order"),
+    _on_order(
+        "ORD-19",
+        "OMS-ORDER-002",
+        "clOrdId",
+        lambda _, f: f.used_by is None,
+        lambda o, f: (
+            f"clOrdId {shown(o.cl_ord_id)} was used in session {shown(f.session_id)} for "
+            f"order {shown(f.used_by.order_id if f.used_by else '')} with other values; use a new clOrdId"
+        ),
+        inputs=("clOrdId", "sessionId"),
+        alone=True,
+    ),
+    _on_order(
+        "ORD-22",
+        "OMS-DATA-001",
+        "orderId",
+        lambda _, f: not f.order_id_used,
+        lambda o, _: f"orderId {shown(o.order_id)} exists already; use a new one or leave it out",
+    ),
+    _on_order(
+        "ORD-22",
+        "OMS-VAL-004",
+        "orderId",
+        lambda o, _: bool(ID_FORM.fullmatch(o.order_id or "")),
+        lambda o, _: f"orderId {shown(o.order_id)} is malformed; use 1 to 64 of A-Z a-z 0-9 . _ -",
+        applies=lambda o, _: o.order_id is not None,
+    ),
+    _on_order(
+        "ENV-06",
+        "OMS-VAL-004",
+        "clOrdId",
+        lambda o, _: bool(PRINTABLE.fullmatch(o.cl_ord_id or "")),
+        lambda o, _: f"clOrdId {shown(o.cl_ord_id)} has other than printable ASCII characters",
+        applies=lambda o, _: bool(o.cl_ord_id),
+    ),
+    _on_tick("price", "price"),
+    _on_tick("stopPx", "stop_px"),
+)
+
+
+def _finished(command: str) -> Rule[AnyFacts]:
+    return rule(
+        "LIF-03",
+        "OMS-STATE-003",
+        "orderId",
+        lambda f: not f.machine.is_terminal_state(order_state(f)),
+        lambda f: f"{order_name(f)} is {order_state(f)} and finished; no {command} is possible any more",
+        scope=command,
+        applies=found,
+    )
+
+
+def _into(rule_id: str, command: str, target: State) -> Rule[AnyFacts]:
+    """The lifecycle has the transition from the order's state to the command's target."""
+    return rule(
+        rule_id,
+        "OMS-STATE-001",
+        "orderId",
+        lambda f: f.machine.is_valid_transition(order_state(f), target),
+        lambda f: f"{order_name(f)} is {order_state(f)}; {command} needs {_sources(f, target)}",
+        scope=command,
+        applies=lambda f: found(f) and not f.machine.is_terminal_state(order_state(f)),
+    )
+
+
+def _sources(facts: Facts[Any], target: State) -> str:
+    sources = [state for state in State if facts.machine.is_valid_transition(state, target)]
+    return " or ".join(sources)
+
+
+def _cancel_state(facts: Facts[Any]) -> CancelState | None:
+    return facts.state.order.cancel_state if facts.state else None
+
+
+def _about(rule_id: str, command: type[Command], target: State) -> tuple[Rule[AnyFacts], ...]:
+    """What most commands about one order need: an id, an order, a lifecycle that lets them."""
+    return (
+        *_names_order(command),
+        order_exists("ENV-09"),
+        _finished(command.__name__),
+        _into(rule_id, command.__name__, target),
+    )
+
+
+def _names_order(command: type[Command]) -> tuple[Rule[AnyFacts], ...]:
+    return (required("orderId", "order_id", "name the order"), *texts_and_numbers_fit(command))
+
+
+PLACE: tuple[Rule[AnyFacts], ...] = _about("LIF-01", OrderPlaceCmd, State.UNACK)
+
+ACCEPT: tuple[Rule[AnyFacts], ...] = _about("LIF-01", OrderAcceptCmd, State.LIVE)
+
+REJECT: tuple[Rule[AnyFacts], ...] = (
+    *_about("END-01", OrderRejectCmd, State.REJ),
+    rule(
+        "END-01",
+        "OMS-STATE-002",
+        "orderId",
+        lambda f: f.state is not None and not f.state.order.cum_qty,
+        lambda f: f"{order_name(f)} has fills; an order with fills is cancelled, not rejected",
+        scope="OrderRejectCmd",
+        applies=lambda f: found(f) and order_state(f) is State.LIVE,
+    ),
+)
+
+
+def _not_ended(code: str, states: frozenset[State]) -> Rule[CancelFacts]:
+    return rule(
+        "CXL-03",
+        code,
+        "orderId",
+        lambda f: order_state(f) not in states,
+        lambda f: f"{order_name(f)} is {order_state(f)}; only an open order is cancelled",
+        scope="OrderCancelCmd",
+        applies=found,
+    )
+
+
+def _nothing_pending(rule_id: str, pending: CancelState, name: str) -> Rule[CancelFacts]:
+    return rule(
+        rule_id,
+        "OMS-STATE-002",
+        "orderId",
+        lambda f: _cancel_state(f) is not pending,
+        lambda f: f"{order_name(f)} has a {name} request pending; wait for its answer",
+        scope="OrderCancelCmd",
+        applies=found,
+    )
+
+
+CANCEL: tuple[Rule[CancelFacts], ...] = (
+    *_names_order(OrderCancelCmd),
+    order_exists("CXL-01"),
+    rule(
+        "CXL-02",
+        "OMS-ORDER-002",
+        "clOrdId",
+        lambda f: f.used_by is None,
+        lambda f: (
+            f"clOrdId {shown(f.command.cl_ord_id)} was used in session {shown(f.session_id)} before; use a new one"
+        ),
+        scope="OrderCancelCmd",
+    ),
+    rule(
+        "CXL-02",
+        "OMS-VAL-001",
+        "origClOrdId",
+        lambda f: f.state is not None and f.command.orig_cl_ord_id == f.state.order.cl_ord_id,
+        lambda f: (
+            f"origClOrdId {shown(f.command.orig_cl_ord_id)} is not the clOrdId of {order_name(f)}, "
+            f"which is {shown(f.state.order.cl_ord_id if f.state else '')}"
+        ),
+        scope="OrderCancelCmd",
+        applies=lambda f: found(f) and f.command.orig_cl_ord_id is not None,
+    ),
+    _not_ended("OMS-ORDER-006", frozenset({State.FILLED})),
+    _not_ended("OMS-ORDER-005", frozenset({State.CXL})),
+    _not_ended("OMS-STATE-003", frozenset({State.REJ, State.EXP, State.CLOSED})),
+    _nothing_pending("CXL-04", CancelState.PCXL, "cancel"),
+    _nothing_pending("CXL-05", CancelState.PMOD, "replace"),
+    rule(
+        "CXL-06",
+        "OMS-ORDER-006",
+        "orderId",
+        lambda f: f.state is not None and f.state.order.leaves_qty > 0,
+        lambda f: f"{order_name(f)} has nothing left to cancel",
+        scope="OrderCancelCmd",
+        applies=lambda f: found(f) and order_state(f) in OPEN_STATES,
+    ),
+    rule(
+        "CXL-07",
+        "OMS-STATE-001",
+        "orderId",
+        lambda f: f.machine.is_valid_transition(State.NEW, State.CXL),
+        lambda f: f"{order_name(f)} is NEW and not in the market; send OrderPlaceCmd first",
+        scope="OrderCancelCmd",
+        applies=lambda f: found(f) and order_state(f) is State.NEW,
+    ),
+)
+
+CANCEL_ACCEPT: tuple[Rule[AnyFacts], ...] = (
+    *_about("LIF-01", OrderCancelAcceptCmd, State.CXL),
+    rule(
+        "LIF-02",
+        "OMS-STATE-002",
+        "orderId",
+        lambda f: _cancel_state(f) is CancelState.PCXL or bool(getattr(f.command, "unsolicited", False)),
+        lambda f: f"{order_name(f)} has no cancel pending; send OrderCancelCmd first, or say unsolicited",
+        scope="OrderCancelAcceptCmd",
+        applies=lambda f: found(f) and f.machine.is_valid_transition(order_state(f), State.CXL),
+    ),
+)
+
+CANCEL_REJECT: tuple[Rule[AnyFacts], ...] = (
+    *_names_order(OrderCancelRejectCmd),
+    order_exists("ENV-09"),
+    _finished(OrderCancelRejectCmd.__name__),
+    rule(
+        "LIF-02",
+        "OMS-STATE-002",
+        "orderId",
+        lambda f: _cancel_state(f) is CancelState.PCXL,
+        lambda f: f"{order_name(f)} has no cancel pending, so there is none to refuse",
+        scope="OrderCancelRejectCmd",
+        applies=lambda f: found(f) and not f.machine.is_terminal_state(order_state(f)),
+    ),
+)
+
+EXPIRE: tuple[Rule[AnyFacts], ...] = (
+    *_about("END-02", OrderExpireCmd, State.EXP),
+    rule(
+        "END-02",
+        "OMS-STATE-002",
+        "orderId",
+        lambda f: f.state is not None and f.state.order.time_in_force is not TimeInForce.GOOD_TILL_CANCEL,
+        lambda f: f"{order_name(f)} is GOOD_TILL_CANCEL and does not expire; cancel it",
+        scope="OrderExpireCmd",
+        applies=found,
+    ),
+    rule(
+        "END-02",
+        "OMS-STATE-002",
+        "orderId",
+        lambda f: f.state is not None and f.state.order.expire_time is not None and f.state.order.expire_time <= f.now,
+        lambda f: (
+            f"{order_name(f)} is good till {f.state.order.expire_time if f.state else ''}; that time has not come"
+        ),
+        scope="OrderExpireCmd",
+        applies=lambda f: f.state is not None and f.state.order.time_in_force is TimeInForce.GOOD_TILL_DATE,
+    ),
+)
+
+CLOSE: tuple[Rule[AnyFacts], ...] = _about("END-03", OrderCloseCmd, State.CLOSED)
