@@ -81,9 +81,12 @@ def test_a_specification_compiles_to_text_and_parameters_in_the_order_of_its_lea
 
 
 def test_specifications_are_values() -> None:
-    a = more_than(1)
-    for build in (lambda: a & a, lambda: a | a, lambda: ~a, lambda: a, Specification[int].everything):
-        assert len({build(), build()}) == 1
+    def built() -> list[Specification[int]]:
+        a = more_than(1)
+        return [a, a & a, a | a, ~a, Specification.everything()]
+
+    assert built() == built()
+    assert len({*built(), *built()}) == 5
 
 
 def test_operators_and_their_names_build_the_same() -> None:
