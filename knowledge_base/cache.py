@@ -1,8 +1,12 @@
 """Where do models and indexes live between two starts, and what if nothing can be written there?"""
 
+import fcntl
 import os
+import shutil
 import tempfile
 import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 
@@ -41,3 +45,28 @@ class Cache:
                 f"the cache folder {wanted} cannot be written ({problem.strerror or problem}), so the index is "
                 "built anew in each process; set OMS_CACHE_DIR to a folder that can be written"
             )
+
+
+@contextmanager
+def build_lock(cache: Path) -> Iterator[None]:
+    """Held by the one process of this machine that builds in this cache; the others wait here."""
+    with (cache / "build.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A new folder that takes the place of `folder` in one step when the block succeeds; the caller holds `build_lock`.
+
+    What an interrupted build has left behind is removed first.
+    """
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for leftover in folder.parent.glob("building-*"):
+        shutil.rmtree(leftover, ignore_errors=True)
+    with tempfile.TemporaryDirectory(prefix="building-", dir=folder.parent) as temporary:
+        written = Path(temporary, "whole")
+        written.mkdir()
+        yield written
+        shutil.rmtree(folder, ignore_errors=True)
+        written.rename(folder)

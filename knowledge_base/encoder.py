@@ -8,13 +8,12 @@ import hashlib
 import importlib.util
 import json
 import os
-import shutil
-import tempfile
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from knowledge_base.cache import replacing
 from knowledge_base.errors import SemanticUnavailable
 
 if TYPE_CHECKING:
@@ -193,15 +192,11 @@ def load_or_export(model: Path, exported: Path) -> Encoder:
 
 def _export(reference: ReferenceEncoder, folder: Path) -> None:
     """Write the model as ONNX; it appears at `folder` whole or not at all."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="building-", dir=folder.parent) as temporary:
-        written = Path(temporary, "export")
+    with replacing(folder) as written:
         reference.model.tokenizer.save_pretrained(written)
         _trace(reference.model, written / "model.onnx")
         facts = {"tokens": reference.model.max_seq_length, "probes": reference.encode(_PROBES).tolist()}
         (written / "export.json").write_text(json.dumps(facts))
-        shutil.rmtree(folder, ignore_errors=True)
-        written.rename(folder)
 
 
 def _trace(model: Any, file: Path) -> None:  # noqa: ANN401 - torch and sentence-transformers are optional, so untyped here

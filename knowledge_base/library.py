@@ -96,7 +96,7 @@ class Library:
             path: below the corpus; may be `path#anchor`, may lack `.md`, and may lack the folder when unique.
             anchor: a section's anchor.
             offset: characters to skip, 0 or a `next_offset`.
-            limit: characters to return, 1 to 200,000; pages end with a line where possible.
+            limit: characters to return, 1 to 200,000; pages end with a line where possible, and join to the whole.
 
         Raises:
             InvalidPath: path or anchor cannot be one.
@@ -213,14 +213,11 @@ class Library:
         return self._corpus.find_section(path, own_anchor or anchor)
 
     def _known_value(self, field: str, value: str) -> str:
-        """The value as the documents write it; empty stays empty."""
-        known = sorted({getattr(document, field) for document in self._corpus.documents.values()} - {""})
-        if value == "":
-            return ""
-        for candidate in known:
-            if isinstance(value, str) and candidate.casefold() == value.casefold():
-                return str(candidate)
-        raise InvalidSearch(field, value, f"choose one of {', '.join(known)}")
+        """The value in lower case, as filters compare it; empty stays empty."""
+        known = {getattr(document, field).casefold() for document in self._corpus.documents.values()} | {""}
+        if not isinstance(value, str) or value.casefold() not in known:
+            raise InvalidSearch(field, value, f"choose one of {', '.join(sorted(known - {''}))}")
+        return value.casefold()
 
     def _search(self, query: str, filters: dict[str, str], limit: int, mode: SearchMode) -> SearchResult:
         if mode != "keyword":
@@ -246,7 +243,7 @@ class Library:
         return {
             position
             for position, (document, _) in enumerate(self._chunks)
-            if all(getattr(document, field) == value for field, value in filters.items())
+            if all(getattr(document, field).casefold() == value for field, value in filters.items())
         }
 
     def _hits(self, ranked: list[tuple[int, float]], terms: list[str], limit: int) -> list[Hit]:
@@ -315,14 +312,14 @@ def _page(
     end = offset + limit
     if end < len(text):
         end = text.rfind("\n", offset, end) + 1 or end
-    page = text[offset:end].removesuffix("\n") if end < len(text) else text[offset:]
+    page = text[offset:end]
     first = start_line + text.count("\n", 0, offset)
     return Reading(
         path=path,
         anchor=anchor,
         text=page,
         start_line=first,
-        end_line=first + page.count("\n"),
+        end_line=first + page.count("\n") - (end < len(text) and page.endswith("\n")),
         outline=outline,
         next_offset=end if end < len(text) else None,
     )

@@ -20,7 +20,8 @@ _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
 _FENCE = re.compile(r"( {0,3})(`{3,}(?=[^`]*$)|~{3,})[ \t]*(.*)$")
 _FENCE_END = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*$")
 _METADATA = re.compile(
-    r"\*\*(Version|Status|Category|Last Updated)(?::\*\*|\*\*:)\s*([^|\n]*?)\s*(?=\||\*\*|$)", re.IGNORECASE
+    r"\*\*(Version|Status|Category|Last Updated)(?::\*\*|\*\*:)\s*([^|\n]*?)\s*(?=\||\*\*|$)",
+    re.IGNORECASE | re.MULTILINE,
 )
 _METADATA_LINES = 30
 _LINK = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")

@@ -4,6 +4,8 @@ Everything that takes time happens beside the caller: loading in a thread, build
 are done `rank` answers None, and the state says why.
 """
 
+import atexit
+import os
 import subprocess
 import sys
 import tempfile
@@ -12,7 +14,7 @@ from pathlib import Path
 from threading import Lock, Thread
 from typing import IO
 
-from knowledge_base.cache import Cache
+from knowledge_base.cache import Cache, build_lock
 from knowledge_base.documents import Corpus
 from knowledge_base.encoder import (
     HOW_TO_ADD,
@@ -25,8 +27,8 @@ from knowledge_base.encoder import (
 )
 from knowledge_base.errors import SemanticUnavailable
 from knowledge_base.results import SemanticState
-from knowledge_base.sections import Chunk
-from knowledge_base.vectors import Entry, VectorIndex, build, build_lock, index_folder, is_whole
+from knowledge_base.sections import Chunk, Document
+from knowledge_base.vectors import Entry, VectorIndex, build, index_folder, is_whole
 
 
 class SemanticSearch:
@@ -74,6 +76,9 @@ class SemanticSearch:
             if self._thread is None and self.state == "loading" and not self._closed:
                 self._thread = Thread(target=self._run, name="knowledge-base-semantic", daemon=True)
                 self._thread.start()
+                atexit.register(
+                    self.close
+                )  # libraries of native code abort when the interpreter leaves while they load
         if wait and self._thread is not None:
             self._thread.join()
         return self.state
@@ -105,6 +110,7 @@ class SemanticSearch:
 
     def close(self) -> None:
         """Stop a running build, wait for the thread, and give the index back."""
+        atexit.unregister(self.close)
         with self._lock:
             self._closed = True
             if self._builder is not None:
@@ -126,12 +132,12 @@ class SemanticSearch:
         folder = index_folder(cache.folder, entries, model_id(model))
         self._encoder = load_encoder(model, self._exported(cache))
         if self._encoder is None or not is_whole(folder):
-            self._build_beside(cache)
+            self._build_beside(cache, model)
             self._encoder = load_encoder(model, self._exported(cache))
         self._index = VectorIndex(folder)
         self.state, self.note = "ready", cache.note
 
-    def _build_beside(self, cache: Cache) -> None:
+    def _build_beside(self, cache: Cache, model: Path) -> None:
         """Build in another process: it needs torch, which would slow this one and never leave its memory."""
         self.state = "building"
         self.note = "the semantic index is being built; until then hits are by keyword"
@@ -139,7 +145,7 @@ class SemanticSearch:
             with self._lock:
                 if self._closed:
                     raise SemanticUnavailable("the library was closed")
-                self._builder = _start_builder(self._corpus.root, cache.folder, errors)
+                self._builder = _start_builder(self._corpus.root, cache.folder, model, errors)
             for line in self._builder.stdout or ():
                 self.note = f"the semantic index is being built ({line.strip()}); until then hits are by keyword"
             if self._builder.wait() != 0:
@@ -165,10 +171,7 @@ class SemanticSearch:
 
     def _entries(self) -> list[Entry]:
         documents = self._corpus.documents
-        return [
-            Entry(_embedded_text(chunk), documents[chunk.path].category, documents[chunk.path].status)
-            for chunk in self._chunks
-        ]
+        return [_entry(documents[chunk.path], chunk) for chunk in self._chunks]
 
 
 def _why_unavailable() -> str | None:
@@ -181,15 +184,17 @@ def _why_unavailable() -> str | None:
     return None
 
 
-def _embedded_text(chunk: Chunk) -> str:
-    """A chunk as the model reads it: where it stands, then what it says."""
-    return f"{' > '.join(chunk.main.section.breadcrumb)}\n{chunk.text}"
+def _entry(document: Document, chunk: Chunk) -> Entry:
+    """A chunk as the index knows it; the model reads where it stands, then what it says."""
+    text = f"{' > '.join(chunk.main.section.breadcrumb)}\n{chunk.text}"
+    return Entry(text, document.category.casefold(), document.status.casefold())
 
 
-def _start_builder(corpus: Path, cache: Path, errors: IO[str]) -> subprocess.Popen[str]:
+def _start_builder(corpus: Path, cache: Path, model: Path, errors: IO[str]) -> subprocess.Popen[str]:
     return subprocess.Popen(  # noqa: S603 - our own module, and no shell reads the two folders
         [sys.executable, "-m", "knowledge_base.builder", str(corpus.resolve()), str(cache.resolve())],
         cwd=Path(__file__).parents[1],
+        env={**os.environ, "OMS_KB_MODEL": str(model.resolve())},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=errors,

@@ -5,20 +5,19 @@ and renamed into place; after that its vectors never change. The vector of each 
 that a changed document costs only its own sections.
 """
 
-import fcntl
 import hashlib
 import json
 import shutil
 import sqlite3
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from knowledge_base.cache import replacing
 from knowledge_base.encoder import Encoder
 from knowledge_base.errors import SemanticUnavailable
 
@@ -42,7 +41,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One chunk as the index knows it: the text to embed, and what searches may be narrowed by."""
+    """One chunk as the index knows it: the text to embed, and in lower case what searches may be narrowed by."""
 
     text: str
     category: str
@@ -117,24 +116,10 @@ def build(
         embeddings: the SQLite file of vectors known already; its name tells models apart.
         progress: called with the number of entries embedded so far, and of all.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.parent.glob("building-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
     vectors = _embed([entry.text for entry in entries], encoder, embeddings, progress or _ignore)
-    with tempfile.TemporaryDirectory(prefix="building-", dir=folder.parent) as temporary:
-        written = Path(temporary, "index")
+    with replacing(folder) as written:
         _write(written, entries, vectors)
-        shutil.rmtree(folder, ignore_errors=True)
-        written.rename(folder)
     _prune(folder)
-
-
-@contextmanager
-def build_lock(cache: Path) -> Iterator[None]:
-    """Held by the one process of this machine that builds in this cache; the others wait here."""
-    with (cache / "build.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _write(folder: Path, entries: Sequence[Entry], vectors: "Vectors") -> None:

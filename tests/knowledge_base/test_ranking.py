@@ -1,0 +1,33 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from knowledge_base.ranking import COSINE_FLOOR, FUSION_K, KNOWN_SHARE_FLOOR, fuse, is_doubtful
+
+ranking = st.lists(st.integers(0, 30), unique=True, max_size=20)
+
+
+def test_what_both_rankings_find_comes_first() -> None:
+    assert fuse([1, 2, 3], [4, 3, 5])[0][0] == 3
+
+
+def test_a_tie_goes_to_the_first_ranking() -> None:
+    assert fuse([1], [2]) == [(1, 1 / (FUSION_K + 1)), (2, 1 / (FUSION_K + 1))]
+
+
+@given(ranking, ranking)
+def test_nothing_is_lost_or_invented_and_scores_fall(first: list[int], second: list[int]) -> None:
+    fused = fuse(first, second)
+    assert {item for item, _ in fused} == {*first, *second}
+    assert [score for _, score in fused] == sorted((score for _, score in fused), reverse=True)
+
+
+@given(ranking)
+def test_one_ranking_keeps_its_order(only: list[int]) -> None:
+    assert [item for item, _ in fuse(only, [])] == only
+
+
+def test_doubt_comes_from_unknown_words_or_from_distance() -> None:
+    assert is_doubtful(KNOWN_SHARE_FLOOR - 0.01, None)
+    assert not is_doubtful(KNOWN_SHARE_FLOOR, None)
+    assert is_doubtful(1.0, COSINE_FLOOR - 0.01)
+    assert not is_doubtful(1.0, COSINE_FLOOR)
