@@ -1,1 +1,30 @@
-"""An embedded, event-sourced order management engine."""
+"""An embedded, event-sourced order management engine: commands in, events kept, questions answered."""
+
+from oms_engine.domain.commands import Command, CommandResult
+from oms_engine.domain.events import StoredEvent
+from oms_engine.domain.lifecycle import TransitionCheck
+from oms_engine.domain.model import Execution, Order
+from oms_engine.engine import BatchOutcome, Engine, Outcome
+from oms_engine.errors import OmsError, Problem, Refused, ScenarioError, SettingsError, StoreError
+from oms_engine.settings import Settings
+from oms_engine.storage.queries import Page
+
+__all__ = [
+    "BatchOutcome",
+    "Command",
+    "CommandResult",
+    "Engine",
+    "Execution",
+    "OmsError",
+    "Order",
+    "Outcome",
+    "Page",
+    "Problem",
+    "Refused",
+    "ScenarioError",
+    "Settings",
+    "SettingsError",
+    "StoreError",
+    "StoredEvent",
+    "TransitionCheck",
+]

@@ -16,8 +16,10 @@ import json
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from pydantic import Field
+
 from oms_engine.framework.validation import Violation
-from oms_engine.record import Record
+from oms_engine.record import Record, anchor
 
 _SHOWN = 64
 
@@ -32,12 +34,104 @@ class ErrorCode(NamedTuple):
     citation: str
 
 
-def _section(number: str, code: str, title: str) -> str:
-    words = title.lower().replace(",", "").replace(" ", "-")
-    return f"framework/error-handling.md#{number.replace('.', '')}-{code.lower()}-{words}"
+_TABLE: dict[str, tuple[str, int, bool, str, str]] = {
+    "OMS-VAL-001": ("2.1", 400, False, "rule between fields", "change the fields named so that they fit together"),
+    "OMS-VAL-002": ("2.2", 400, False, "unknown field", "remove or rename the field; the message lists the valid ones"),
+    "OMS-VAL-003": ("2.3", 400, False, "required value missing", "add the field named and send the request again"),
+    "OMS-VAL-004": (
+        "2.4",
+        400,
+        False,
+        "malformed or unknown value",
+        "write the value in the form that the message names",
+    ),
+    "OMS-VAL-005": ("2.5", 400, False, "out of range", "choose a value within the bounds that the message names"),
+    "OMS-VAL-006": ("2.6", 400, False, "confirmation missing", "ask the user, then call again with confirm=true"),
+    "OMS-STATE-001": (
+        "3.1",
+        409,
+        False,
+        "transition not in the lifecycle",
+        "look at validTransitions, or call check_transitions",
+    ),
+    "OMS-STATE-002": (
+        "3.2",
+        409,
+        False,
+        "object not in the state the command needs",
+        "read the order, then send what its state allows",
+    ),
+    "OMS-STATE-003": (
+        "3.3",
+        409,
+        False,
+        "object is finished",
+        "nothing follows; create a new order if something is still to do",
+    ),
+    "OMS-ORDER-001": ("4.1", 404, False, "order not found", "find the orderId with search_orders"),
+    "OMS-ORDER-002": (
+        "4.2",
+        409,
+        False,
+        "client order id already used",
+        "use a new clOrdId, or repeat the first request exactly",
+    ),
+    "OMS-ORDER-005": ("4.3", 409, False, "already cancelled", "read the order; nothing is left to do"),
+    "OMS-ORDER-006": ("4.4", 409, False, "already filled", "read the order; what is executed is not cancelled"),
+    "OMS-EXEC-001": ("5.1", 404, False, "execution not found", "find the execId with get_order and include=executions"),
+    "OMS-EXEC-002": (
+        "5.2",
+        409,
+        False,
+        "execution already booked",
+        "nothing is to be done; a different fill has its own execId",
+    ),
+    "OMS-EXEC-003": ("5.3", 400, False, "execution type not accepted", "send the command that belongs to this report"),
+    "OMS-EXEC-004": (
+        "5.4",
+        400,
+        False,
+        "more than the open quantity",
+        "compare lastQty with leavesQty, and ask the market",
+    ),
+    "OMS-EXEC-005": (
+        "5.5",
+        409,
+        False,
+        "correction not allowed",
+        "read the execution and its order; the correction is made outside",
+    ),
+    "OMS-AUTH-001": (
+        "6.1",
+        403,
+        False,
+        "second person missing",
+        "name two different people in requestedBy and approvedBy",
+    ),
+    "OMS-AUTH-002": ("6.2", 403, False, "level too low", "have somebody of the level approve that the message names"),
+    "OMS-AUTH-003": (
+        "6.3",
+        403,
+        False,
+        "actor not permitted",
+        "let a permitted actor send it, or change the setting roles",
+    ),
+    "OMS-DATA-001": ("7.1", 409, False, "id already used", "use a new id, or repeat the first request exactly"),
+    "OMS-DATA-002": ("7.2", 500, True, "store not reachable", "check the database file, then send the command again"),
+    "OMS-DATA-003": ("7.3", 500, True, "transaction rolled back", "send the command again with the same commandId"),
+    "OMS-LOCK-001": ("8.1", 409, True, "version moved on", "read the order again and decide anew"),
+    "OMS-LOCK-002": ("8.2", 409, True, "lock not obtained", "send the command again with the same commandId"),
+    "OMS-SYS-001": ("9.1", 500, False, "internal error", "nothing was changed; report the correlationId"),
+}
+"""Code -> number of its section, HTTP status, retryable, title, remedy."""
 
-
-CODES: dict[str, ErrorCode] = {}
+CODES: dict[str, ErrorCode] = {
+    code: ErrorCode(
+        status, retryable, title, remedy, f"framework/error-handling.md#{anchor(f'{number} {code}: {title}')}"
+    )
+    for code, (number, status, retryable, title, remedy) in _TABLE.items()
+}
+"""Every error code with what it means on every surface."""
 
 
 class Problem(Record):
@@ -58,7 +152,7 @@ class Problem(Record):
     violations: tuple[Violation, ...] = ()
     citation: str
     hint: str
-    context: dict[str, Any] = {}
+    context: dict[str, Any] = Field(default_factory=dict)
 
 
 class OmsError(Exception):

@@ -1,9 +1,13 @@
 """Which states can follow which? The lifecycle profiles as tables."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Literal, get_args
 
+from oms_engine.domain.catalogue import violation
 from oms_engine.domain.vocabulary import State
+from oms_engine.errors import Refused, problem_of, shown
 from oms_engine.framework.state_machine import StateMachine, StateMachineConfig
+from oms_engine.record import Record
 
 Profile = Literal["standard", "matrix", "desk"]
 
@@ -42,3 +46,115 @@ COMMAND_INTO: dict[State, str] = {
     State.CLOSED: "OrderCloseCmd",
 }
 """The command that takes an order into a state."""
+
+CORRECTION_COMMANDS = "ExecutionWhackCmd or ExecutionBustCmd"
+
+
+class NextState(Record):
+    """A state that an order can reach, the command that takes it there, and why."""
+
+    to: State
+    command: str
+    correction: bool
+    why: str
+
+
+class TransitionCheck(Record):
+    """Whether a sequence of states is possible, how far it gets, and what can follow."""
+
+    valid: bool
+    path: tuple[State, ...]
+    failed_from: State | None = None
+    failed_to: State | None = None
+    final_state: State | None = None
+    error_message: str | None = None
+    profile: Profile
+    next_states: tuple[NextState, ...] = ()
+
+
+def read_states(names: Sequence[str]) -> list[State]:
+    """States by name; raises Refused (OMS-VAL-004) listing the valid ones."""
+    unknown = [name for name in names if name not in State.__members__]
+    if unknown:
+        message = f"state {shown(unknown[0])} is unknown; use one of {', '.join(State)}"
+        raise Refused(problem_of([violation("ORD-21", "OMS-VAL-004", "state", message)]))
+    return [State[name] for name in names]
+
+
+def read_profile(name: str) -> Profile:
+    """A lifecycle profile by name; raises Refused (OMS-VAL-004) listing the valid ones."""
+    for profile in get_args(Profile):
+        if profile == name:
+            return profile  # type: ignore[no-any-return] # get_args loses the literal's type
+    message = f"profile {shown(name)} is unknown; use one of {', '.join(get_args(Profile))}"
+    raise Refused(problem_of([violation("ORD-21", "OMS-VAL-004", "profile", message)]))
+
+
+def check_path(profile: Profile, start: State | None, path: Sequence[State]) -> TransitionCheck:
+    """Can an order go through these states? A start of None stands for an order that does not exist yet."""
+    machine = MACHINES[profile]
+    steps = list(path)
+    if start is None:
+        if not steps:
+            return TransitionCheck(valid=True, path=(), profile=profile, next_states=_next_states(profile, None))
+        start = steps.pop(0)
+        if not machine.is_initial_state(start):
+            initial = ", ".join(sorted(machine.initial_states))
+            message = f"an order cannot begin as {start}; it begins as {initial}"
+            return TransitionCheck(
+                valid=False,
+                path=(),
+                failed_to=start,
+                error_message=message,
+                profile=profile,
+                next_states=_next_states(profile, None),
+            )
+    result = machine.validate_sequence(start, *steps)
+    return TransitionCheck(
+        valid=result.valid,
+        path=result.path,
+        failed_from=result.failed_from,
+        failed_to=result.failed_to,
+        final_state=result.final_state,
+        error_message=result.error_message,
+        profile=profile,
+        next_states=_next_states(profile, result.final_state),
+    )
+
+
+def next_states(profile: Profile, state: State) -> tuple[NextState, ...]:
+    """What can follow a state: the normal transitions in the order of the lifecycle, then the corrections."""
+    return _next_states(profile, state)
+
+
+def _next_states(profile: Profile, state: State | None) -> tuple[NextState, ...]:
+    machine = MACHINES[profile]
+    normal = tuple(
+        NextState(to=target, command=COMMAND_INTO[target], correction=False, why=MEANINGS[target])
+        for target in State
+        if machine.is_valid_transition(state, target)
+    )
+    corrections = tuple(
+        NextState(
+            to=target,
+            command=CORRECTION_COMMANDS,
+            correction=True,
+            why="an execution is taken back, so quantity is open again; no normal transition",
+        )
+        for target in State
+        if machine.is_valid_correction(state, target)
+    )
+    return normal + corrections
+
+
+MEANINGS: dict[State, str] = {
+    State.NEW: "the order is created and not sent yet",
+    State.UNACK: "the order is sent to the market, which has not answered",
+    State.LIVE: "the market acknowledges the order; it can be filled",
+    State.FILLED: "fills complete the order: cumQty equals orderQty",
+    State.CXL: "the cancel is confirmed; fills made before stay",
+    State.REJ: "the order is refused; only possible without fills",
+    State.EXP: "the time in force has ended; fills made before stay",
+    State.CLOSED: "the order is settled or cleaned up; nothing follows",
+}
+"""What it means that an order gets into a state."""

@@ -64,8 +64,8 @@ class OptionalTerms(Record):
     sending_time: Instant | None = fact("when the message was sent", fix=52, default=None)
 
 
-class NewOrder(OptionalTerms):
-    """An order as a client asks for it; the rules decide what must be present. System fields are no part of it."""
+class AskedTerms(Record):
+    """Terms that a client must or may give; the rules decide which."""
 
     order_id: str | None = fact("own id of the order; generated when not given", fix=37, default=None)
     cl_ord_id: str | None = fact("id of the request, unique per session", fix=11, default=None)
@@ -79,11 +79,16 @@ class NewOrder(OptionalTerms):
     )
     handl_inst: HandlInst | None = fact("handling; AUTO when not given; decides the routing", fix=21, default=None)
     transact_time: Instant | None = fact("when the client decided", fix=60, default=None)
+
+
+class NewOrder(OptionalTerms, AskedTerms):
+    """An order as a client asks for it; the rules decide what must be present. System fields are no part of it."""
+
     cum_qty: Exact | None = fact("ignored: the system keeps it (ORD-15 compares it)", fix=14, default=None)
 
 
-class AcceptedTerms(OptionalTerms):
-    """The terms every accepted order has."""
+class RequiredTerms(Record):
+    """The terms that no accepted order lacks."""
 
     order_id: str = fact("id of the order", fix=37)
     session_id: str = fact("session that created the order", fix=49)
@@ -98,6 +103,10 @@ class AcceptedTerms(OptionalTerms):
     order_qty: Exact = fact("quantity ordered", fix=38)
     time_in_force: TimeInForce = fact("how long the order stays in force", fix=59)
     handl_inst: HandlInst = fact("handling; decides the routing", fix=21)
+
+
+class AcceptedTerms(OptionalTerms, RequiredTerms):
+    """The terms of an accepted order, those that every order has first."""
 
 
 class Order(AcceptedTerms):

@@ -1,5 +1,6 @@
 """What does a command decide? One function per command; it is asked only when every rule of the command holds."""
 
+import hashlib
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -56,6 +57,8 @@ from oms_engine.domain.vocabulary import (
 NewId = Callable[[str], str]
 """Makes an id with the given prefix."""
 
+_TERMS = tuple(name for name in NewOrder.model_fields if name not in {"cum_qty", "order_id"})
+
 
 def decide(facts: Facts[Any], new_id: NewId) -> list[Event]:
     """The events of a command whose rules all hold."""
@@ -64,11 +67,18 @@ def decide(facts: Facts[Any], new_id: NewId) -> list[Event]:
 
 def terms_of(order: NewOrder) -> dict[str, Any]:
     """The terms of a new order with the defaults written out; equal orders have equal terms, however they were sent."""
-    terms = {name: getattr(order, name) for name in NewOrder.model_fields if name not in {"cum_qty", "order_id"}}
+    terms = {name: getattr(order, name) for name in _TERMS}
     terms["time_in_force"] = order.time_in_force or TimeInForce.DAY
     terms["handl_inst"] = order.handl_inst or HandlInst.AUTO
     terms["asset_class"] = classify(order)
     return terms
+
+
+def terms_hash(order: NewOrder | OrderCreated) -> str:
+    """A hash that is equal for equal orders, as asked for or as created, whenever they were sent and whatever their id."""
+    terms = terms_of(order) if isinstance(order, NewOrder) else {name: getattr(order, name) for name in _TERMS}
+    compared = {name: terms[name] for name in _TERMS if name not in {"sending_time", "transact_time"}}
+    return hashlib.sha256(NewOrder.model_construct(**compared).model_dump_json(exclude_none=True).encode()).hexdigest()
 
 
 def _create(facts: Facts[OrderCreateCmd], new_id: NewId) -> list[Event]:

@@ -1,0 +1,461 @@
+"""What can be asked of orders, executions and events? The registry of fields and operators, and how a question is read.
+
+One registry serves everybody: the store compiles its conditions to SQL, and the same conditions can be asked of a record
+in memory.
+"""
+
+import difflib
+import types
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum, StrEnum
+from functools import reduce
+from typing import Any, NamedTuple, Union, get_args, get_origin
+
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticCustomError
+
+from oms_engine.domain.catalogue import violation
+from oms_engine.domain.events import StoredEvent
+from oms_engine.domain.model import Execution, Order
+from oms_engine.errors import Refused, problem_of, shown
+from oms_engine.framework.specification import Specification
+from oms_engine.framework.validation import Violation
+from oms_engine.record import Record, parse_decimal, parse_instant
+from oms_engine.settings import Settings
+
+MAX_VALUES = 100
+MAX_CONDITIONS = 50
+MAX_TEXT = 1_000
+MAX_PAGE = 1_000_000_000
+
+
+class FieldType(StrEnum):
+    """How the values of a field are read and compared."""
+
+    STRING = "string"
+    DECIMAL = "decimal"
+    INTEGER = "integer"
+    INSTANT = "instant"
+    DATE = "date"
+    ENUM = "enum"
+    BOOLEAN = "boolean"
+
+
+class Operator(StrEnum):
+    """How a field is compared with what was given."""
+
+    EQ = "eq"
+    NE = "ne"
+    LIKE = "like"
+    IN = "in"
+    GT = "gt"
+    GTE = "gte"
+    LT = "lt"
+    LTE = "lte"
+    BETWEEN = "between"
+
+
+_ORDERED = (
+    Operator.EQ,
+    Operator.NE,
+    Operator.IN,
+    Operator.GT,
+    Operator.GTE,
+    Operator.LT,
+    Operator.LTE,
+    Operator.BETWEEN,
+)
+OPERATORS: Mapping[FieldType, tuple[Operator, ...]] = {
+    FieldType.STRING: (Operator.EQ, Operator.NE, Operator.LIKE, Operator.IN),
+    FieldType.DECIMAL: _ORDERED,
+    FieldType.INTEGER: _ORDERED,
+    FieldType.INSTANT: _ORDERED,
+    FieldType.DATE: _ORDERED,
+    FieldType.ENUM: (Operator.EQ, Operator.NE, Operator.IN),
+    FieldType.BOOLEAN: (Operator.EQ, Operator.NE),
+}
+
+_TYPES: Mapping[type, FieldType] = {
+    str: FieldType.STRING,
+    Decimal: FieldType.DECIMAL,
+    int: FieldType.INTEGER,
+    datetime: FieldType.INSTANT,
+    date: FieldType.DATE,
+    bool: FieldType.BOOLEAN,
+}
+
+Value = str | int | Decimal | datetime | date | bool
+
+
+@dataclass(frozen=True, slots=True)
+class QueryField:
+    """One field of an entity, as the metamodel shows it."""
+
+    name: str
+    attribute: str
+    type: FieldType
+    nullable: bool
+    description: str
+    fix: int | None = None
+    values: tuple[str, ...] = ()
+
+    @property
+    def operators(self) -> tuple[Operator, ...]:
+        """The operators this field takes."""
+        return OPERATORS[self.type]
+
+
+class Entity(NamedTuple):
+    """What can be asked for: its record, its fields by wire name, and the field that orders it."""
+
+    name: str
+    record: type[Record]
+    fields: Mapping[str, QueryField]
+    sequence: str
+
+
+def _field_of(attribute: str, info: FieldInfo) -> QueryField | None:
+    annotation = info.annotation
+    nullable = False
+    if get_origin(annotation) in {Union, types.UnionType}:
+        choices = [choice for choice in get_args(annotation) if choice is not type(None)]
+        nullable = len(choices) < len(get_args(annotation))
+        annotation = choices[0]
+    if hasattr(annotation, "__metadata__"):
+        annotation = get_args(annotation)[0]
+    if not isinstance(annotation, type):
+        return None
+    members = tuple(str(member.value) for member in annotation) if issubclass(annotation, Enum) else ()
+    kind = FieldType.ENUM if members else _TYPES.get(annotation)
+    if kind is None:
+        return None
+    extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
+    fix = extra.get("fix")
+    return QueryField(
+        name=str(info.alias),
+        attribute=attribute,
+        type=kind,
+        nullable=nullable,
+        description=info.description or "",
+        fix=fix if isinstance(fix, int) else None,
+        values=members,
+    )
+
+
+def _entity(name: str, record: type[Record], sequence: str) -> Entity:
+    found = (_field_of(attribute, info) for attribute, info in record.model_fields.items())
+    return Entity(name, record, {field.name: field for field in found if field}, sequence)
+
+
+ENTITIES: Mapping[str, Entity] = {
+    entity.name: entity
+    for entity in (
+        _entity("order", Order, "id"),
+        _entity("execution", Execution, "id"),
+        _entity("event", StoredEvent, "position"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One comparison; a value that can be asked of a record, and read by a compiler.
+
+    `values` holds what was given: nothing for a comparison with null, one value, the list of `in`, or the two ends of
+    `between`, of which one may be None.
+    """
+
+    field: QueryField
+    operator: Operator
+    values: tuple[Value | None, ...]
+
+    def __call__(self, candidate: Record) -> bool:
+        """Does the record meet this condition?"""
+        actual = getattr(candidate, self.field.attribute)
+        if isinstance(actual, Enum):
+            actual = actual.value
+        if not self.values:
+            return (actual is None) is (self.operator is Operator.EQ)
+        if actual is None:
+            return self.operator is Operator.NE
+        return _COMPARISONS[self.operator](actual, self.values)
+
+
+def _between(actual: Any, values: tuple[Any, ...]) -> bool:  # noqa: ANN401 - values of one field's type
+    low, high = values
+    return (low is None or actual >= low) and (high is None or actual <= high)
+
+
+def fold_case(text: str) -> str:
+    """The text as `like` compares it: ASCII letters in lower case, as SQLite's lower() makes them."""
+    return "".join(letter.lower() if letter.isascii() else letter for letter in text)
+
+
+_COMPARISONS: Mapping[Operator, Callable[[Any, tuple[Any, ...]], bool]] = {
+    Operator.EQ: lambda actual, values: actual == values[0],
+    Operator.NE: lambda actual, values: actual != values[0],
+    Operator.LIKE: lambda actual, values: fold_case(values[0]) in fold_case(actual),
+    Operator.IN: lambda actual, values: actual in values,
+    Operator.GT: lambda actual, values: actual > values[0],
+    Operator.GTE: lambda actual, values: actual >= values[0],
+    Operator.LT: lambda actual, values: actual < values[0],
+    Operator.LTE: lambda actual, values: actual <= values[0],
+    Operator.BETWEEN: _between,
+}
+
+
+class Sort(NamedTuple):
+    """One key of the order of a result."""
+
+    field: QueryField
+    descending: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question that was read: entity, conditions, order and page, all of them valid."""
+
+    entity: Entity
+    conditions: tuple[Condition, ...]
+    sort: tuple[Sort, ...]
+    page: int
+    size: int
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def specification(self) -> Specification[Record]:
+        """All conditions as one specification."""
+        leaves = (Specification[Record].where(condition) for condition in self.conditions)
+        return reduce(Specification.and_, leaves, Specification[Record].everything())
+
+
+Where = Iterable[str | Mapping[str, Any]]
+"""Conditions as `field=value`, `field__op=value`, or {field, op, value}."""
+
+
+def read_query(
+    settings: Settings,
+    *,
+    entity: str = "order",
+    where: Where = (),
+    sort: str = "",
+    page: int | str = 0,
+    size: int | str | None = None,
+) -> Query:
+    """Read a question; raises Refused (OMS-VAL-004) naming everything that is wrong with it and the valid choices."""
+    reader = _QueryReader()
+    known = reader.entity(entity)
+    conditions = tuple(found for item in reader.bounded(where) if (found := reader.condition(known, item)))
+    keys = reader.sort(known, sort)
+    number = reader.whole("page", page, 0)
+    length = reader.whole("size", size, settings.default_size)
+    if reader.violations:
+        raise Refused(problem_of(reader.violations))
+    warnings = []
+    if number < 0:
+        warnings.append(f"page {number} is negative; page 0 is shown")
+        number = 0
+    if number > MAX_PAGE:
+        warnings.append(f"page {shown(number)} is beyond the last page; page {MAX_PAGE} is shown")
+        number = MAX_PAGE
+    if not 1 <= length <= settings.max_size:
+        clamped = min(max(length, 1), settings.max_size)
+        warnings.append(f"size {shown(length)} is outside 1 to {settings.max_size}; {clamped} is used")
+        length = clamped
+    return Query(known, conditions, keys, number, length, tuple(warnings))
+
+
+class _QueryReader:
+    """Reads the parts of a question and collects what is wrong with them."""
+
+    def __init__(self) -> None:
+        self.violations: list[Violation] = []
+
+    def _refuse(self, rule_id: str, field: str, message: str) -> None:
+        self.violations.append(violation(rule_id, "OMS-VAL-004", field[:64], message))
+
+    def entity(self, name: str) -> Entity:
+        if name in ENTITIES:
+            return ENTITIES[name]
+        message = f"entity {shown(name)} cannot be queried; use one of {', '.join(ENTITIES)}"
+        raise Refused(problem_of([violation("QRY-01", "OMS-VAL-004", "entity", message)]))
+
+    def bounded(self, where: Where) -> list[str | Mapping[str, Any]]:
+        conditions = list(where)
+        if len(conditions) > MAX_CONDITIONS:
+            self._refuse(
+                "QRY-04", "where", f"where has {len(conditions)} conditions; at most {MAX_CONDITIONS} are accepted"
+            )
+        return conditions[:MAX_CONDITIONS]
+
+    def condition(self, entity: Entity, item: str | Mapping[str, Any]) -> Condition | None:
+        parts = self._parts(item)
+        if parts is None:
+            return None
+        name, operator_name, text = parts
+        field = entity.fields.get(name)
+        if field is None:
+            self._unknown_field("QRY-02", entity, name)
+            return None
+        operator = self._operator(field, operator_name)
+        return None if operator is None else self._values(field, operator, text)
+
+    def _parts(self, item: str | Mapping[str, Any]) -> tuple[str, str, str] | None:
+        if isinstance(item, str):
+            left, equals, text = item.partition("=")
+            if not equals:
+                self._refuse(
+                    "QRY-04", "where", f"condition {shown(item)} has no '='; write field=value or field__op=value"
+                )
+                return None
+            name, _, operator = left.partition("__")
+            return name.strip(), operator.strip() or ("eq" if "__" not in left else ""), text
+        extra = set(item) - {"field", "op", "value"}
+        if extra or "field" not in item or "value" not in item:
+            self._refuse(
+                "QRY-04", "where", f"condition {shown(dict(item))} must be {{field, op, value}}; op may be left out"
+            )
+            return None
+        return str(item["field"]), str(item.get("op", "eq")), _as_text(item["value"])
+
+    def _unknown_field(self, rule_id: str, entity: Entity, name: str) -> None:
+        near = difflib.get_close_matches(name[:64], entity.fields, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        message = f"{shown(name)} is no field of {entity.name}; {hint}valid: {', '.join(entity.fields)}"
+        self._refuse(rule_id, name, message)
+
+    def _operator(self, field: QueryField, name: str) -> Operator | None:
+        if name in field.operators:
+            return Operator(name)
+        message = (
+            f"operator {shown(name)} cannot be used on {field.name}, a field of type {field.type}; "
+            f"use one of {', '.join(field.operators)}"
+        )
+        self._refuse("QRY-03", field.name, message)
+        return None
+
+    def _values(self, field: QueryField, operator: Operator, text: str) -> Condition | None:
+        if text == "null" and operator in {Operator.EQ, Operator.NE}:
+            if field.nullable:
+                return Condition(field, operator, ())
+            self._refuse("QRY-04", field.name, f"{field.name} is never null; compare it with a value")
+            return None
+        parts = text.split(",") if operator in {Operator.IN, Operator.BETWEEN} else [text]
+        if operator is Operator.BETWEEN:
+            return self._between(field, parts, text)
+        if len(parts) > MAX_VALUES:
+            self._refuse(
+                "QRY-04", field.name, f"{field.name}__in has {len(parts)} values; at most {MAX_VALUES} are accepted"
+            )
+            return None
+        values = [self._value(field, part) for part in parts]
+        return None if None in values else Condition(field, operator, tuple(values))
+
+    def _between(self, field: QueryField, parts: list[str], text: str) -> Condition | None:
+        if len(parts) != 2 or not any(part.strip() for part in parts):  # noqa: PLR2004 - between has two ends
+            self._refuse(
+                "QRY-04",
+                field.name,
+                f"{field.name}__between={shown(text)} must be 'a,b', 'a,' or ',b', both ends included",
+            )
+            return None
+        ends = [self._value(field, part) if part.strip() else None for part in parts]
+        if any(part.strip() and end is None for part, end in zip(parts, ends, strict=True)):
+            return None
+        low, high = ends
+        if low is not None and high is not None and low > high:  # type: ignore[operator] # both have the field's type
+            self._refuse(
+                "QRY-04", field.name, f"{field.name}__between={shown(text)} is empty; put the smaller value first"
+            )
+            return None
+        return Condition(field, Operator.BETWEEN, (low, high))
+
+    def _value(self, field: QueryField, text: str) -> Value | None:
+        text = text if field.type is FieldType.STRING else text.strip()
+        if not text.strip() or len(text) > MAX_TEXT:
+            self._refuse(
+                "QRY-04", field.name, f"{field.name} is compared with {shown(text)}; give 1 to {MAX_TEXT} characters"
+            )
+            return None
+        try:
+            return _READERS[field.type](field, text)
+        except (ValueError, PydanticCustomError) as error:
+            self._refuse("QRY-04", field.name, f"{field.name} is compared with {shown(text)}, which {error}")
+            return None
+
+    def sort(self, entity: Entity, text: str) -> tuple[Sort, ...]:
+        """The sort keys; the sequence of the entity always comes last, and alone and descending by default."""
+        sequence = entity.fields[entity.sequence]
+        if not text.strip():
+            return (Sort(sequence, descending=True),)
+        keys = [key for part in text[:MAX_TEXT].split(";") if (key := self._sort_key(entity, part))]
+        return (*keys, Sort(sequence, descending=False))
+
+    def _sort_key(self, entity: Entity, part: str) -> Sort | None:
+        name, _, direction = (piece.strip() for piece in part.partition(","))
+        field = entity.fields.get(name)
+        if field is None:
+            self._unknown_field("QRY-05", entity, name)
+            return None
+        if direction.upper() not in {"", "ASC", "DESC"}:
+            self._refuse("QRY-05", "sort", f"direction {shown(direction)} of {name} is unknown; use ASC or DESC")
+            return None
+        return Sort(field, descending=direction.upper() == "DESC")
+
+    def whole(self, name: str, value: int | str | None, default: int) -> int:
+        if value is None or value == "":
+            return default
+        try:
+            if isinstance(value, bool) or len(str(value)) > MAX_TEXT:
+                raise ValueError
+            return int(value)
+        except ValueError:
+            self._refuse("QRY-04", name, f"{name} {shown(value)} is no whole number")
+            return default
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return ",".join(_as_text(part) for part in value)
+    return "null" if value is None else str(value)
+
+
+def _read_integer(_: QueryField, text: str) -> int:
+    if not text.removeprefix("-").isdigit() or len(text) > 18:  # noqa: PLR2004 - fits SQLite's 64 bits
+        raise ValueError("is no whole number of at most 18 digits")
+    return int(text)
+
+
+def _read_enum(field: QueryField, text: str) -> Value:
+    if text not in field.values:
+        raise ValueError(f"is unknown; use one of {', '.join(field.values)}")
+    return text
+
+
+def _read_boolean(_: QueryField, text: str) -> bool:
+    if text not in {"true", "false"}:
+        raise ValueError("is neither true nor false")
+    return text == "true"
+
+
+def _read_date(_: QueryField, text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ValueError("is no date; write one such as 2026-01-02") from None
+
+
+_READERS: Mapping[FieldType, Callable[[QueryField, str], Value]] = {
+    FieldType.STRING: lambda _, text: text,
+    FieldType.DECIMAL: lambda _, text: parse_decimal(text),
+    FieldType.INTEGER: _read_integer,
+    FieldType.INSTANT: lambda _, text: parse_instant(text),
+    FieldType.DATE: _read_date,
+    FieldType.ENUM: _read_enum,
+    FieldType.BOOLEAN: _read_boolean,
+}

@@ -1,0 +1,102 @@
+"""How do values stand in a column, so that SQLite itself compares, sorts and indexes them by value?
+
+Decimals become sortable text: a sign digit, 18 integer digits and 8 fraction digits; the digits of negative numbers are
+complemented to nine. Instants and dates are ISO-8601, enumerations their names, booleans 0 and 1.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+from oms_engine.domain.filters import Entity, FieldType, QueryField
+from oms_engine.domain.quantities import MAX_FRACTION_DIGITS, MAX_INTEGER_DIGITS
+from oms_engine.record import Record, instant_text, parse_instant, plain
+
+SqlValue = str | int | None
+
+_COMPLEMENT = str.maketrans("0123456789", "9876543210")
+_ABOVE_ALL = "2"
+_BELOW_ALL = "/"
+_LIMIT = Decimal(10) ** MAX_INTEGER_DIGITS
+
+
+def sortable(value: Decimal) -> str:
+    """The decimal as text that sorts by value; also values finer or larger than a column holds compare rightly."""
+    if abs(value) >= _LIMIT:
+        return _ABOVE_ALL if value > 0 else _BELOW_ALL
+    whole, _, fraction = plain(abs(value)).partition(".")
+    digits = whole.rjust(MAX_INTEGER_DIGITS, "0") + fraction.ljust(MAX_FRACTION_DIGITS, "0")
+    return "1" + digits if value >= 0 else "0" + digits.translate(_COMPLEMENT) + "~"
+
+
+def from_sortable(text: str) -> Decimal:
+    """The decimal that stands in a column."""
+    digits = text[1:] if text[0] == "1" else text[1:-1].translate(_COMPLEMENT)
+    value = Decimal(plain(Decimal(f"{digits[:MAX_INTEGER_DIGITS]}.{digits[MAX_INTEGER_DIGITS:]}")))
+    return value if text[0] == "1" else -value
+
+
+def decimal_sql(column: str) -> str:
+    """An SQL expression that gives a decimal column as plain text, for views that people read."""
+    whole = f"CAST(substr({column}, 2, {MAX_INTEGER_DIGITS}) AS INTEGER)"
+    fraction = f"CAST(substr({column}, {MAX_INTEGER_DIGITS + 2}, {MAX_FRACTION_DIGITS}) AS INTEGER)"
+    positive = f"printf('%d.%0{MAX_FRACTION_DIGITS}d', {whole}, {fraction})"
+    negative = f"printf('-%d.%0{MAX_FRACTION_DIGITS}d', {'9' * MAX_INTEGER_DIGITS} - {whole}, {'9' * MAX_FRACTION_DIGITS} - {fraction})"
+    return f"rtrim(rtrim(CASE substr({column}, 1, 1) WHEN '1' THEN {positive} WHEN '0' THEN {negative} END, '0'), '.')"
+
+
+_TO_SQL: Mapping[FieldType, Callable[[Any], SqlValue]] = {
+    FieldType.STRING: str,
+    FieldType.ENUM: lambda value: str(value.value if isinstance(value, Enum) else value),
+    FieldType.DECIMAL: sortable,
+    FieldType.INTEGER: int,
+    FieldType.INSTANT: instant_text,
+    FieldType.DATE: date.isoformat,
+    FieldType.BOOLEAN: int,
+}
+
+_FROM_SQL: Mapping[FieldType, Callable[[Any], object]] = {
+    FieldType.DECIMAL: from_sortable,
+    FieldType.INSTANT: parse_instant,
+    FieldType.DATE: date.fromisoformat,
+    FieldType.BOOLEAN: bool,
+}
+
+
+def to_sql(field: QueryField, value: object) -> SqlValue:
+    """A value of a field as it stands in its column."""
+    return None if value is None else _TO_SQL[field.type](value)
+
+
+class RowCodec:
+    """Turns the records of one entity into rows and back; a column has the name of the record's attribute."""
+
+    def __init__(self, entity: Entity) -> None:
+        self.record = entity.record
+        self.fields = tuple(entity.fields.values())
+        self.columns = tuple(field.attribute for field in self.fields)
+        self._readers = tuple(self._reader(field) for field in self.fields)
+
+    def _reader(self, field: QueryField) -> Callable[[Any], object] | None:
+        if field.type is not FieldType.ENUM:
+            return _FROM_SQL.get(field.type)
+        annotation: Any = self.record.model_fields[field.attribute].annotation
+        members: type[Enum] = annotation if isinstance(annotation, type) else annotation.__args__[0]
+        return {str(member.value): member for member in members}.__getitem__
+
+    def row(self, record: Record) -> tuple[SqlValue, ...]:
+        """The record as a row, in the order of `columns`."""
+        return tuple(to_sql(field, getattr(record, field.attribute)) for field in self.fields)
+
+    def values(self, row: tuple[Any, ...]) -> dict[str, Any]:
+        """The attributes that stand in a row."""
+        return {
+            name: reader(value) if reader is not None and value is not None else value
+            for name, reader, value in zip(self.columns, self._readers, row, strict=True)
+        }
+
+    def read(self, row: tuple[Any, ...]) -> Record:
+        """The record that stands in a row."""
+        return self.record.model_construct(**self.values(row))

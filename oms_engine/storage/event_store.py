@@ -1,0 +1,255 @@
+"""What happened, in which order, and who may write next? Events and idempotency keys in one SQLite database.
+
+The unique key (stream_id, version) is the optimistic lock; BEGIN IMMEDIATE serialises writers across processes, so what a
+command reads stays true until it commits.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from oms_engine.domain.decider.evolve import fold
+from oms_engine.domain.events import EVENTS, StoredEvent, stream_of
+from oms_engine.domain.model import OrderState
+from oms_engine.domain.rules.facts import ClientOrderId
+from oms_engine.errors import StoreBusy, StoreError, StoreRolledBack, StoreUnavailable, shown
+from oms_engine.record import instant_text, parse_instant
+from oms_engine.storage.schema import prepare
+
+MEMORY = ":memory:"
+_COLUMNS = (
+    "position, stream_id, version, type, schema_version, payload, "
+    "command_id, correlation_id, causation_id, actor, recorded_at"
+)
+_INSERT_EVENT = f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
+SELECT_EVENTS = f"SELECT {_COLUMNS} FROM events "  # noqa: S608 - constants
+
+
+class RecordedCommand(NamedTuple):
+    """A command that was carried out before: what it asked and which events it wrote."""
+
+    payload_hash: str
+    stream_id: str
+    first_position: int
+    last_position: int
+
+
+def _path_of(url: str) -> str:
+    """The file that a store URL names: `sqlite:///oms.db`, a plain path, or `:memory:`."""
+    if "\0" in url or not url.strip():
+        raise StoreUnavailable("the database has no usable name; give a path such as oms.db, or :memory:")
+    scheme, found, rest = url.partition("://")
+    if found and scheme != "sqlite":
+        raise StoreUnavailable(f"no store is known for {shown(scheme)}; use sqlite:///PATH, a path, or :memory:")
+    return (rest.removeprefix("/") if found else url) or MEMORY
+
+
+class EventStore:
+    """The events of one database, and the transaction in which they are written.
+
+    One connection, one lock: threads take turns; processes take turns at the file. Use `open`.
+    """
+
+    def __init__(self, connection: sqlite3.Connection, *, in_memory: bool) -> None:
+        self.connection = connection
+        self.in_memory = in_memory
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(cls, url: str = MEMORY, *, busy_seconds: float = 5.0) -> "EventStore":
+        """Open or create a store; raises StoreUnavailable and leaves the file alone when it is not one of ours."""
+        path = _path_of(url)
+        in_memory = path == MEMORY
+        if not in_memory and not Path(path).absolute().parent.is_dir():
+            raise StoreUnavailable(f"the folder of {shown(path)} does not exist; create it first")
+        try:
+            connection = sqlite3.connect(
+                path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
+            )
+        except sqlite3.Error as error:
+            raise StoreUnavailable(f"the database {shown(path)} cannot be opened: {error}") from error
+        try:
+            prepare(connection, in_memory=in_memory)
+            if not in_memory:
+                connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        except StoreUnavailable as error:
+            connection.close()
+            raise StoreUnavailable(f"{shown(path)} cannot be used: {error}") from None
+        except sqlite3.Error as error:
+            connection.close()
+            raise StoreUnavailable(f"{shown(path)} cannot be used as a database: {error}") from error
+        return cls(connection, in_memory=in_memory)
+
+    def close(self) -> None:
+        """Close the connection; using the store afterwards is an error."""
+        with self._lock:
+            self.connection.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Read with one consistent view of the store; other threads wait."""
+        with self._lock, translated():
+            if self.connection.in_transaction:
+                yield self.connection
+                return
+            self.connection.execute("BEGIN")
+            try:
+                yield self.connection
+            finally:
+                self.connection.execute("ROLLBACK")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Hold the write lock of the database; what was not committed when the block ends is rolled back."""
+        with self._lock, translated():
+            self.connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                if self.connection.in_transaction:
+                    self.connection.execute("ROLLBACK")
+
+    def commit(self) -> None:
+        """Make everything written in the open transaction durable."""
+        with translated():
+            self.connection.execute("COMMIT")
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """A part of a transaction that is rolled back alone unless `release` was called."""
+        self.connection.execute("SAVEPOINT command")
+        try:
+            yield
+        finally:
+            self.connection.execute("ROLLBACK TO command")
+            self.connection.execute("RELEASE command")
+
+    def release(self) -> None:
+        """Keep what the open savepoint wrote; its block then has nothing left to roll back."""
+        self.connection.execute("RELEASE command")
+        self.connection.execute("SAVEPOINT command")
+
+    def next_position(self) -> int:
+        """The position that the next event will have; stays true while the write lock is held."""
+        return int(self._one("SELECT coalesce(max(position), 0) + 1 FROM events")[0])
+
+    def append(self, events: Sequence[StoredEvent]) -> None:
+        """Write events at the positions and versions they carry; a version that is taken raises StoreRolledBack."""
+        self.connection.executemany(_INSERT_EVENT, [_row(event) for event in events])
+
+    def remember(self, command_id: str, payload_hash: str, events: Sequence[StoredEvent]) -> None:
+        """Keep a command's key, so that its repetition is recognised."""
+        self.connection.execute(
+            "INSERT INTO commands VALUES (?, ?, ?, ?, ?)",
+            (command_id, payload_hash, events[0].stream_id, events[0].position, events[-1].position),
+        )
+
+    def command(self, command_id: str) -> RecordedCommand | None:
+        """The command with this id, when it was carried out before."""
+        row = self._one(
+            "SELECT payload_hash, stream_id, first_position, last_position FROM commands WHERE command_id = ?",
+            command_id,
+        )
+        return RecordedCommand(*row) if row else None
+
+    def client_order_id(self, session_id: str, cl_ord_id: str) -> ClientOrderId | None:
+        """Who used a clOrdId in a session."""
+        row = self._one(
+            "SELECT order_id, payload_hash FROM client_order_ids WHERE session_id = ? AND cl_ord_id = ?",
+            session_id,
+            cl_ord_id,
+        )
+        return ClientOrderId(*row) if row else None
+
+    def orders_with_execution(self, exec_id: str) -> tuple[str, ...]:
+        """The orders that have an execution with this execId, in order of booking; at most 10."""
+        rows = self.connection.execute(
+            "SELECT order_id FROM executions WHERE exec_id = ? ORDER BY id LIMIT 10", (exec_id,)
+        )
+        return tuple(row[0] for row in rows)
+
+    def load(self, order_id: str, *, up_to: int | None = None) -> OrderState | None:
+        """The order as its events say, up to a version when one is given; None when it has none."""
+        return fold(self.stream(stream_of(order_id), up_to=up_to))
+
+    def stream(self, stream_id: str, *, up_to: int | None = None) -> Iterator[StoredEvent]:
+        """The events of one stream in order of version."""
+        limit = -1 if up_to is None else up_to
+        rows = self.connection.execute(
+            SELECT_EVENTS + "WHERE stream_id = ? AND (? < 0 OR version <= ?) ORDER BY version",
+            (stream_id, limit, limit),
+        )
+        return (read_event(row) for row in rows)
+
+    def events(self, *, after: int = 0, up_to: int | None = None, limit: int = -1) -> list[StoredEvent]:
+        """Events in order of position, from behind `after` to `up_to`; -1 stands for no limit."""
+        last = -1 if up_to is None else up_to
+        rows = self.connection.execute(
+            SELECT_EVENTS + "WHERE position > ? AND (? < 0 OR position <= ?) ORDER BY position LIMIT ?",
+            (after, last, last, limit),
+        )
+        return [read_event(row) for row in rows]
+
+    def all_by_stream(self) -> Iterator[StoredEvent]:
+        """Every event, stream by stream and in order of version."""
+        return (read_event(row) for row in self.connection.execute(SELECT_EVENTS + "ORDER BY stream_id, version"))
+
+    def _one(self, sql: str, *values: object) -> Any:  # noqa: ANN401 - a row has the columns of its statement
+        return self.connection.execute(sql, values).fetchone()
+
+
+def _row(event: StoredEvent) -> tuple[object, ...]:
+    return (
+        event.position,
+        event.stream_id,
+        event.version,
+        event.type,
+        event.schema_version,
+        event.payload.model_dump_json(by_alias=True, exclude_none=True),
+        event.command_id,
+        event.correlation_id,
+        event.causation_id,
+        event.actor,
+        instant_text(event.recorded_at),
+    )
+
+
+def read_event(row: tuple[Any, ...]) -> StoredEvent:
+    """The event that stands in a row of `events`."""
+    position, stream_id, version, kind, schema_version, payload, command_id, correlation_id, causation_id, actor, at = (
+        row
+    )
+    return StoredEvent.model_construct(
+        position=position,
+        stream_id=stream_id,
+        version=version,
+        type=kind,
+        schema_version=schema_version,
+        payload=EVENTS[kind].model_validate_json(payload),
+        command_id=command_id,
+        correlation_id=correlation_id,
+        causation_id=causation_id,
+        actor=actor,
+        recorded_at=parse_instant(at),
+    )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """SQLite's errors as ours: a busy file, a failed write, an unusable store. No SQL and no path leaves with them."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except sqlite3.OperationalError as error:
+        if "locked" in str(error) or "busy" in str(error):
+            raise StoreBusy("another process holds the write lock of the database; send the command again") from error
+        raise StoreUnavailable("the database could not be read or written") from error
+    except sqlite3.IntegrityError as error:
+        raise StoreRolledBack("the database refused a row; everything was rolled back") from error
+    except sqlite3.Error as error:
+        raise StoreUnavailable("the database could not be read or written") from error

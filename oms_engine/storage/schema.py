@@ -1,0 +1,210 @@
+"""Which tables does a store have, and how does an older file become a current one?
+
+The schema is a list of small numbered migrations; `CURRENT` is what they lead to, and a test compares the two. A store in
+memory is created from `CURRENT` at once; a file is migrated with sqlite-utils, which is imported only when that is due.
+"""
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from oms_engine.domain.filters import ENTITIES, FieldType
+from oms_engine.errors import StoreUnavailable
+from oms_engine.storage.codec import decimal_sql
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
+
+APPLICATION_ID = 0x4F4D5331
+"""Marks a file as one of ours (PRAGMA application_id): the letters OMS1."""
+
+VERSION = 1
+"""Version of the schema (PRAGMA user_version): the number of the last migration."""
+
+_TABLES = """
+CREATE TABLE events (
+  position INTEGER PRIMARY KEY,
+  stream_id TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  type TEXT NOT NULL,
+  schema_version INTEGER NOT NULL,
+  payload TEXT NOT NULL,
+  command_id TEXT NOT NULL,
+  correlation_id TEXT NOT NULL,
+  causation_id TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  recorded_at TEXT NOT NULL,
+  UNIQUE (stream_id, version)
+);
+CREATE TRIGGER events_are_not_changed BEFORE UPDATE ON events
+BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+CREATE TRIGGER events_are_not_deleted BEFORE DELETE ON events
+BEGIN SELECT RAISE(ABORT, 'events are append-only'); END;
+CREATE TABLE commands (
+  command_id TEXT PRIMARY KEY,
+  payload_hash TEXT NOT NULL,
+  stream_id TEXT NOT NULL,
+  first_position INTEGER NOT NULL,
+  last_position INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE client_order_ids (
+  session_id TEXT NOT NULL,
+  cl_ord_id TEXT NOT NULL,
+  order_id TEXT NOT NULL,
+  payload_hash TEXT NOT NULL,
+  PRIMARY KEY (session_id, cl_ord_id)
+) WITHOUT ROWID;
+CREATE TABLE orders (
+  id INTEGER PRIMARY KEY,
+  order_id TEXT NOT NULL,
+  session_id TEXT NOT NULL,
+  cl_ord_id TEXT NOT NULL,
+  root_order_id TEXT NOT NULL,
+  leg TEXT NOT NULL,
+  role TEXT NOT NULL,
+  account TEXT NOT NULL,
+  symbol TEXT NOT NULL,
+  side TEXT NOT NULL,
+  ord_type TEXT NOT NULL,
+  order_qty TEXT NOT NULL,
+  time_in_force TEXT NOT NULL,
+  handl_inst TEXT NOT NULL,
+  security_id TEXT,
+  security_id_source TEXT,
+  security_type TEXT,
+  asset_class TEXT,
+  security_desc TEXT,
+  security_exchange TEXT,
+  ex_destination TEXT,
+  settl_currency TEXT,
+  text TEXT,
+  price TEXT,
+  stop_px TEXT,
+  price_type TEXT,
+  expire_time TEXT,
+  exec_inst TEXT,
+  settl_type TEXT,
+  settl_date TEXT,
+  maturity_date TEXT,
+  locate_id TEXT,
+  max_floor TEXT,
+  position_effect TEXT,
+  put_or_call INTEGER,
+  strike_price TEXT,
+  maturity_month_year TEXT,
+  underlying_security_type TEXT,
+  sending_time TEXT,
+  version INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  cancel_state TEXT,
+  cum_qty TEXT NOT NULL,
+  leaves_qty TEXT NOT NULL,
+  avg_px TEXT NOT NULL,
+  alloc_qty TEXT NOT NULL,
+  transact_time TEXT NOT NULL,
+  tif_timestamp TEXT,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  UNIQUE (order_id)
+);
+CREATE INDEX orders_by_symbol ON orders (symbol, id);
+CREATE INDEX orders_by_state ON orders (state, id);
+CREATE INDEX orders_by_cl_ord_id ON orders (cl_ord_id);
+CREATE TABLE executions (
+  id INTEGER PRIMARY KEY,
+  exec_id TEXT NOT NULL,
+  order_id TEXT NOT NULL,
+  last_qty TEXT NOT NULL,
+  last_px TEXT NOT NULL,
+  exec_type TEXT NOT NULL,
+  cum_qty TEXT NOT NULL,
+  leaves_qty TEXT NOT NULL,
+  avg_px TEXT NOT NULL,
+  last_mkt TEXT,
+  last_capacity TEXT,
+  secondary_exec_id TEXT,
+  day_order_qty TEXT,
+  day_cum_qty TEXT,
+  day_avg_px TEXT,
+  transact_time TEXT NOT NULL,
+  received_at TEXT NOT NULL,
+  status TEXT NOT NULL,
+  status_reason TEXT,
+  requested_by TEXT,
+  approved_by TEXT,
+  status_at TEXT,
+  UNIQUE (order_id, exec_id)
+);
+CREATE INDEX executions_by_exec_id ON executions (exec_id);
+"""
+
+
+def _view(entity: str, table: str) -> str:
+    """A view with the names of the wire and plain decimals, for people who open the file with any SQLite tool."""
+    fields = ENTITIES[entity].fields.values()
+    columns = ", ".join(
+        f'{decimal_sql(f.attribute) if f.type is FieldType.DECIMAL else f.attribute} AS "{f.name}"' for f in fields
+    )
+    return f"CREATE VIEW {entity}_view AS SELECT {columns} FROM {table};\n"  # noqa: S608 - names of our own fields
+
+
+CURRENT = _TABLES + _view("order", "orders") + _view("execution", "executions")
+
+
+def prepare(connection: sqlite3.Connection, *, in_memory: bool) -> None:
+    """Bring a database to the current schema; a foreign or newer one is refused and left as it is."""
+    if _version(connection) == VERSION:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if _version(connection) < VERSION:  # another process may have been faster
+            if in_memory:
+                run_script(connection, CURRENT)
+            else:
+                migrate(connection)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {VERSION}")
+        connection.execute("COMMIT")
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    """The schema version of a database, 0 for an empty one."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
+    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    if not (tables or application or version):
+        return 0
+    if application != APPLICATION_ID:
+        raise StoreUnavailable("the file is a database of another program; it was left as it is. Choose another file")
+    if version > VERSION:
+        raise StoreUnavailable(
+            f"the file has schema version {version}, this program knows versions up to {VERSION}; "
+            "it was left as it is. Upgrade oms-mcp"
+        )
+    return version
+
+
+def run_script(connection: sqlite3.Connection, script: str) -> None:
+    """Run the statements of a script one by one, inside the transaction that is open."""
+    statement = ""
+    for line in script.splitlines():
+        statement += line + "\n"
+        if sqlite3.complete_statement(statement):
+            connection.execute(statement)
+            statement = ""
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Apply the migrations that a file does not have yet."""
+    from sqlite_utils import Database as Utils  # noqa: PLC0415 - costs .1 s and is needed only for a new or older file
+    from sqlite_utils import Migrations  # noqa: PLC0415 - as above
+
+    migrations = Migrations("oms")
+
+    @migrations(name="0001_events_and_read_model")
+    def _(database: "Database") -> None:
+        run_script(database.conn, CURRENT)
+
+    migrations.apply(Utils(connection))
