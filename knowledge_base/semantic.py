@@ -28,7 +28,7 @@ from knowledge_base.encoder import (
 from knowledge_base.errors import SemanticUnavailable
 from knowledge_base.results import SemanticState
 from knowledge_base.sections import Chunk, Document
-from knowledge_base.vectors import Entry, VectorIndex, build, index_folder, is_whole
+from knowledge_base.vectors import Entry, VectorIndex, build, index_folder, is_whole, open_or_discard
 
 
 class SemanticSearch:
@@ -131,10 +131,11 @@ class SemanticSearch:
         cache, model, entries = self._open_cache(), self._open_model(), self._entries()
         folder = index_folder(cache.folder, entries, model_id(model))
         self._encoder = load_encoder(model, self._exported(cache))
-        if self._encoder is None or not is_whole(folder):
+        self._index = open_or_discard(folder)
+        if self._encoder is None or self._index is None:
             self._build_beside(cache, model)
             self._encoder = load_encoder(model, self._exported(cache))
-        self._index = VectorIndex(folder)
+            self._index = self._index or VectorIndex(folder)
         self.state, self.note = "ready", cache.note
 
     def _build_beside(self, cache: Cache, model: Path) -> None:

@@ -104,6 +104,15 @@ def is_whole(folder: Path) -> bool:
     return True
 
 
+def open_or_discard(folder: Path) -> VectorIndex | None:
+    """The index, or None when there is none that can be served; a damaged one is marked so that it is built anew."""
+    try:
+        return VectorIndex(folder)
+    except SemanticUnavailable:
+        (folder / _MANIFEST).unlink(missing_ok=True)
+        return None
+
+
 def build(
     folder: Path, entries: Sequence[Entry], encoder: Encoder, embeddings: Path, progress: Progress | None = None
 ) -> None:
