@@ -295,7 +295,7 @@ class Engine:
             profile: `standard`, `matrix` or `desk`; the engine's own when empty.
 
         Raises:
-            Refused: OMS-ORDER-001 unknown order, OMS-VAL-004 unknown state or profile, OMS-VAL-001 order and state given.
+            Refused: OMS-ORDER-001 unknown order, OMS-VAL-004 unknown state or profile, OMS-VAL-001 two starts.
         """
         if order_id and from_state:
             message = "order_id and from_state both name a start; give one of them"

@@ -198,7 +198,7 @@ class StoreBusy(StoreError):
 
 
 def shown(value: object) -> str:
-    """A value as it may stand in a sentence: quoted, escaped, and cut to 64 characters. Text from outside stays data."""
+    """A value as it may stand in a sentence: quoted, escaped, cut to 64 characters. Text from outside stays data."""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     cut = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
     return json.dumps(cut, ensure_ascii=True) if isinstance(value, str) else cut

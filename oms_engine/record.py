@@ -1,4 +1,4 @@
-"""What is every value of this engine made of? One frozen record that is domain value, stored event and wire type at once."""
+"""What is every value made of? One frozen record that is domain value, stored event and wire type at once."""
 
 import json
 import re

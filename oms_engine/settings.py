@@ -65,7 +65,9 @@ class Settings(BaseModel):
         alias="tickSize",
         description="price increment, one for all or by symbol or asset class (TICK-01)",
     )
-    four_eyes: bool = Field(True, alias="whack.fourEyes", description="a whack needs two different people (WHK-01)")
+    four_eyes: bool = Field(
+        default=True, alias="whack.fourEyes", description="a whack needs two different people (WHK-01)"
+    )
     whack_levels: Annotated[tuple[Exact, Exact, Exact], BeforeValidator(_ladder)] = Field(
         (Decimal(0), Decimal(50_000), Decimal(500_000)),
         alias="whack.levels",

@@ -326,19 +326,19 @@ def _malformed_value(name: str, details: ErrorDetails) -> Violation:
     return violation("ENV-06", "OMS-VAL-004", name, f"{name} {given} {_why(details)}")
 
 
+_REMEDIES = {
+    "string_type": "is no text; send a JSON string",
+    "int_type": "is no whole number; send a JSON integer",
+    "bool_type": "is neither true nor false; send a JSON boolean",
+    "model_type": "is no JSON object; send one with the fields of the record",
+}
+_SPEAKS_FOR_ITSELF = {"decimal_form", "decimal_digits", "instant_form", "instant_offset"}
+
+
 def _why(details: ErrorDetails) -> str:
-    match details["type"]:
-        case "decimal_form" | "decimal_digits" | "instant_form" | "instant_offset":
-            return str(details["msg"])
-        case "string_type":
-            return "is no text; send a JSON string"
-        case "int_type" | "int_from_float":
-            return "is no whole number; send a JSON integer"
-        case "bool_type":
-            return "is neither true nor false; send a JSON boolean"
-        case kind if kind.startswith("date"):
-            return "is no date; write one such as '2026-01-02'"
-        case kind if "model" in kind or "dict" in kind:
-            return "is no JSON object; send one with the fields of the record"
-        case _:
-            return f"is not accepted: {details['msg'].lower()}"
+    kind = details["type"]
+    if kind in _SPEAKS_FOR_ITSELF:
+        return str(details["msg"])
+    if kind.startswith("date"):
+        return "is no date; write one such as '2026-01-02'"
+    return _REMEDIES.get(kind, f"is not accepted: {details['msg'].lower()}")

@@ -1,10 +1,11 @@
 """What can be asked of orders, executions and events? The registry of fields and operators, and how a question is read.
 
-One registry serves everybody: the store compiles its conditions to SQL, and the same conditions can be asked of a record
-in memory.
+One registry serves everybody: the store compiles its conditions to SQL, and the same conditions can be asked of a
+record in memory.
 """
 
 import difflib
+import re
 import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -86,6 +87,9 @@ _TYPES: Mapping[type, FieldType] = {
     date: FieldType.DATE,
     bool: FieldType.BOOLEAN,
 }
+
+_WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
+"""A whole number that fits the 64 bits of SQLite."""
 
 Value = str | int | Decimal | datetime | date | bool
 
@@ -408,13 +412,10 @@ class _QueryReader:
     def whole(self, name: str, value: int | str | None, default: int) -> int:
         if value is None or value == "":
             return default
-        try:
-            if isinstance(value, bool) or len(str(value)) > MAX_TEXT:
-                raise ValueError
-            return int(value)
-        except ValueError:
-            self._refuse("QRY-04", name, f"{name} {shown(value)} is no whole number")
+        if isinstance(value, bool) or not _WHOLE.fullmatch(str(value)):
+            self._refuse("QRY-04", name, f"{name} {shown(value)} is no whole number of at most 18 digits")
             return default
+        return int(value)
 
 
 def _as_text(value: object) -> str:
@@ -426,7 +427,7 @@ def _as_text(value: object) -> str:
 
 
 def _read_integer(_: QueryField, text: str) -> int:
-    if not text.removeprefix("-").isdigit() or len(text) > 18:  # noqa: PLR2004 - fits SQLite's 64 bits
+    if not _WHOLE.fullmatch(text):
         raise ValueError("is no whole number of at most 18 digits")
     return int(text)
 

@@ -1,4 +1,4 @@
-"""Which words does the order domain know? Enumerations with their FIX codes (FIX 4.4 / 5.0 SP2 tag numbers in each docstring)."""
+"""Which words does the order domain know? Enumerations with their FIX codes; each docstring names the FIX tag."""
 
 from enum import Enum, StrEnum
 from typing import Self

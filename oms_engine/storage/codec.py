@@ -43,7 +43,8 @@ def decimal_sql(column: str) -> str:
     whole = f"CAST(substr({column}, 2, {MAX_INTEGER_DIGITS}) AS INTEGER)"
     fraction = f"CAST(substr({column}, {MAX_INTEGER_DIGITS + 2}, {MAX_FRACTION_DIGITS}) AS INTEGER)"
     positive = f"printf('%d.%0{MAX_FRACTION_DIGITS}d', {whole}, {fraction})"
-    negative = f"printf('-%d.%0{MAX_FRACTION_DIGITS}d', {'9' * MAX_INTEGER_DIGITS} - {whole}, {'9' * MAX_FRACTION_DIGITS} - {fraction})"
+    complements = f"{'9' * MAX_INTEGER_DIGITS} - {whole}, {'9' * MAX_FRACTION_DIGITS} - {fraction}"
+    negative = f"printf('-%d.%0{MAX_FRACTION_DIGITS}d', {complements})"
     return f"rtrim(rtrim(CASE substr({column}, 1, 1) WHEN '1' THEN {positive} WHEN '0' THEN {negative} END, '0'), '.')"
 
 

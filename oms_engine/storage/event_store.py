@@ -1,7 +1,7 @@
 """What happened, in which order, and who may write next? Events and idempotency keys in one SQLite database.
 
-The unique key (stream_id, version) is the optimistic lock; BEGIN IMMEDIATE serialises writers across processes, so what a
-command reads stays true until it commits.
+The unique key (stream_id, version) is the optimistic lock; BEGIN IMMEDIATE serialises writers across processes, so what
+a command reads stays true until it commits.
 """
 
 import sqlite3

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from oms_engine.domain.filters import Condition, Operator, Query, QueryField, Value, fold_case
+from oms_engine.domain.filters import Condition, Operator, Query, fold_case
 from oms_engine.record import Record
 from oms_engine.storage.codec import RowCodec, SqlValue, to_sql
 from oms_engine.storage.event_store import SELECT_EVENTS, EventStore, read_event
@@ -42,16 +42,8 @@ class Clause(NamedTuple):
     values: tuple[SqlValue, ...] = ()
 
 
-_SIGNS: Mapping[Operator, str] = {
-    Operator.GT: ">",
-    Operator.GTE: ">=",
-    Operator.LT: "<",
-    Operator.LTE: "<=",
-}
-
-
 class SqlCompiler:
-    """Turns a specification of conditions into a WHERE clause; column names come from the registry, values are bound."""
+    """Turns conditions into a WHERE clause; column names come from the registry, values are bound."""
 
     def leaf(self, predicate: Callable[[Record], bool]) -> Clause:
         """One condition."""
@@ -80,20 +72,8 @@ def _clause(condition: Condition) -> Clause:
     column = condition.field.attribute
     if not condition.values:
         return Clause(f"{column} IS {'' if condition.operator is Operator.EQ else 'NOT '}NULL")
-    values = tuple(_bound(condition.field, value) for value in condition.values)
-    match condition.operator:
-        case Operator.EQ:
-            return Clause(f"{column} IS ?", values)
-        case Operator.NE:
-            return Clause(f"{column} IS NOT ?", values)
-        case Operator.LIKE:
-            return Clause(f"coalesce(instr(lower({column}), ?) > 0, 0)", (fold_case(str(values[0])),))
-        case Operator.IN:
-            return _known(column, f"{column} IN ({', '.join('?' * len(values))})", values)
-        case Operator.BETWEEN:
-            return _between(column, values)
-        case operator:
-            return _known(column, f"{column} {_SIGNS[operator]} ?", values)
+    values = tuple(to_sql(condition.field, value) for value in condition.values)
+    return _CLAUSES[condition.operator](column, values)
 
 
 def _known(column: str, sql: str, values: tuple[SqlValue, ...]) -> Clause:
@@ -110,8 +90,24 @@ def _between(column: str, values: tuple[SqlValue, ...]) -> Clause:
     return _known(column, f"{column} BETWEEN ? AND ?", (low, high))
 
 
-def _bound(field: QueryField, value: Value | None) -> SqlValue:
-    return to_sql(field, value)
+def _compare(sign: str) -> Callable[[str, tuple[SqlValue, ...]], Clause]:
+    return lambda column, values: _known(column, f"{column} {sign} ?", values)
+
+
+_CLAUSES: Mapping[Operator, Callable[[str, tuple[SqlValue, ...]], Clause]] = {
+    Operator.EQ: lambda column, values: Clause(f"{column} IS ?", values),
+    Operator.NE: lambda column, values: Clause(f"{column} IS NOT ?", values),
+    Operator.LIKE: lambda column, values: _known(
+        column, f"instr(lower({column}), ?) > 0", (fold_case(str(values[0])),)
+    ),
+    Operator.IN: lambda column, values: _known(column, f"{column} IN ({', '.join('?' * len(values))})", values),
+    Operator.GT: _compare(">"),
+    Operator.GTE: _compare(">="),
+    Operator.LT: _compare("<"),
+    Operator.LTE: _compare("<="),
+    Operator.BETWEEN: _between,
+}
+"""Operator -> SQL; the values are bound in the order they stand."""
 
 
 def _order_by(query: Query) -> str:

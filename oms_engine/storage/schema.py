@@ -1,7 +1,7 @@
 """Which tables does a store have, and how does an older file become a current one?
 
-The schema is a list of small numbered migrations; `CURRENT` is what they lead to, and a test compares the two. A store in
-memory is created from `CURRENT` at once; a file is migrated with sqlite-utils, which is imported only when that is due.
+The schema is a list of small numbered migrations; `CURRENT` is what they lead to, and a test compares the two. A store
+in memory is created from `CURRENT` at once; a file is migrated with sqlite-utils, imported only when that is due.
 """
 
 import sqlite3

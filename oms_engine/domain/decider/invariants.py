@@ -1,4 +1,4 @@
-"""What must be true of an order after every command? I1 to I3 for a single order; a violation is a defect, not a refusal."""
+"""What must be true of an order after every command? I1 to I3 for a single order; a violation is a defect of ours."""
 
 from oms_engine.domain.decider.evolve import NO_LEAVES
 from oms_engine.domain.model import OrderState

@@ -75,7 +75,7 @@ def terms_of(order: NewOrder) -> dict[str, Any]:
 
 
 def terms_hash(order: NewOrder | OrderCreated) -> str:
-    """A hash that is equal for equal orders, as asked for or as created, whenever they were sent and whatever their id."""
+    """A hash that is equal for equal orders, as asked for or as created, whenever sent and whatever their id."""
     terms = terms_of(order) if isinstance(order, NewOrder) else {name: getattr(order, name) for name in _TERMS}
     compared = {name: terms[name] for name in _TERMS if name not in {"sending_time", "transact_time"}}
     return hashlib.sha256(NewOrder.model_construct(**compared).model_dump_json(exclude_none=True).encode()).hexdigest()
