@@ -44,6 +44,7 @@ PAGE = 20_000
 MAX_PAGE = 200_000
 """Characters `read` may be asked for at once."""
 
+_DOUBT = "nothing in the knowledge base seems to answer this; the hits are only the nearest there is"
 _ID = re.compile(r"""^id:[ \t]*(["']?)(.*?)\1[ \t]*(?:[ \t]#.*)?$""", re.MULTILINE)
 _TITLE = re.compile(r"""^title:[ \t]*(["']?)(.*?)\1[ \t]*(?:[ \t]#.*)?$""", re.MULTILINE)
 
@@ -229,12 +230,14 @@ class Library:
         near = None if mode == "keyword" else self._semantic.rank(query, filters, depth)
         words = [] if mode == "semantic" and near is not None else lexical.rank(query, allowed, depth)
         ranked = _ranked(words, near)
+        doubtful = not ranked or is_doubtful(lexical.known_share(query), near[0][1] if near else None)
+        notes = [_DOUBT if doubtful else None, None if mode == "keyword" else self._semantic.note]
         return SearchResult(
             hits=self._hits(ranked, terms_of(query), limit),
             mode="keyword" if near is None else "semantic" if mode == "semantic" else "hybrid",
             semantic=self._semantic.state,
-            low_confidence=not ranked or is_doubtful(lexical.known_share(query), near[0][1] if near else None),
-            note=None if mode == "keyword" else self._semantic.note,
+            low_confidence=doubtful,
+            note="; ".join(filter(None, notes)) or None,
         )
 
     def _allowed(self, filters: dict[str, str]) -> set[int] | None:
@@ -261,7 +264,7 @@ class Library:
                     start_line=part.start_line,
                     end_line=part.end_line,
                     excerpt=excerpt(document.text(part.start_line, part.end_line), terms),
-                    score=round(score, 4),
+                    score=float(f"{score:.4g}"),
                 )
             if len(hits) == limit:
                 break

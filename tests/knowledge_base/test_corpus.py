@@ -48,8 +48,3 @@ def test_every_scenario_has_an_id_of_its_own(packaged: Library) -> None:
     for scenario in packaged.scenarios():
         assert scenario.id, f"{scenario.path}:{scenario.line}"
         assert packaged.scenario(scenario.reference) == scenario
-
-
-def test_a_title_finds_its_own_document(packaged: Library) -> None:
-    for document in packaged.overview().documents:
-        assert document.path in {hit.path for hit in packaged.search(document.title, limit=5).hits}

@@ -191,7 +191,9 @@ def test_filters_narrow_and_do_not_care_about_case(library: Library) -> None:
 
 
 def test_a_question_about_something_else_is_doubtful(library: Library) -> None:
-    assert library.search("sourdough bread recipe").low_confidence
+    doubtful = library.search("sourdough bread recipe", mode="keyword")
+    assert doubtful.low_confidence
+    assert "nothing in the knowledge base seems to answer" in str(doubtful.note)
     assert library.search("?!").low_confidence
     assert library.search("?!").hits == []
 

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge_base.ranking import COSINE_FLOOR, FUSION_K, KNOWN_SHARE_FLOOR, fuse, is_doubtful
+from knowledge_base.ranking import COSINE_FLOOR, COSINE_SURE, FUSION_K, KNOWN_SHARE_FLOOR, fuse, is_doubtful
 
 ranking = st.lists(st.integers(0, 30), unique=True, max_size=20)
 
@@ -31,3 +31,8 @@ def test_doubt_comes_from_unknown_words_or_from_distance() -> None:
     assert not is_doubtful(KNOWN_SHARE_FLOOR, None)
     assert is_doubtful(1.0, COSINE_FLOOR - 0.01)
     assert not is_doubtful(1.0, COSINE_FLOOR)
+
+
+def test_a_close_meaning_outweighs_unknown_words() -> None:
+    assert is_doubtful(0.0, COSINE_SURE - 0.01)
+    assert not is_doubtful(0.0, COSINE_SURE)
