@@ -23,7 +23,7 @@ from oms_engine.domain.events import Event, StoredEvent, stream_of
 from oms_engine.domain.lifecycle import MACHINES
 from oms_engine.domain.model import OrderState
 from oms_engine.domain.rules import execution, order
-from oms_engine.domain.rules.envelope import ENVELOPE
+from oms_engine.domain.rules.envelope import EVERY_COMMAND
 from oms_engine.domain.rules.facts import ClientOrderId, Facts
 from oms_engine.framework.orchestration import Task, TaskContext, TaskPipeline, TaskResult
 from oms_engine.framework.validation import Rule, Violation, validate
@@ -85,7 +85,7 @@ def _owner(rule: AnyRule) -> int:
 
 def rules_of(command_type: str) -> tuple[AnyRule, ...]:
     """Every rule a command is asked, those of the envelope first."""
-    return (*ENVELOPE, *WORKFLOWS[command_type])
+    return (*EVERY_COMMAND, *WORKFLOWS[command_type])
 
 
 _BY_TASK: dict[str, tuple[tuple[AnyRule, ...], ...]] = {

@@ -1,9 +1,10 @@
 """Which rules hold for every command, whatever it asks?"""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
-from oms_engine.domain.commands import Command
+from oms_engine.domain.commands import ENVELOPE_FIELDS, Command
 from oms_engine.domain.quantities import MAX_FRACTION_DIGITS, MAX_INTEGER_DIGITS, within_digits
 from oms_engine.domain.rules.facts import Facts, found, order_name, rule
 from oms_engine.errors import shown
@@ -24,7 +25,12 @@ LENGTHS: Mapping[str, int] = {
 
 MAX_SHORT_TEXT = 64
 
-ENVELOPE: tuple[Rule[AnyFacts], ...] = (
+ID_FORM = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
+"""How an id of ours may be written."""
+
+_PRINTABLE = re.compile(r"[\x20-\x7e]+")
+
+_ENVELOPE: tuple[Rule[AnyFacts], ...] = (
     rule(
         "ENV-05",
         "OMS-DATA-001",
@@ -45,6 +51,15 @@ ENVELOPE: tuple[Rule[AnyFacts], ...] = (
         ),
         scope="every command",
         applies=lambda f: f.command.expected_version is not None and found(f),
+    ),
+    rule(
+        "ENV-06",
+        "OMS-VAL-004",
+        "commandId",
+        lambda f: bool(ID_FORM.fullmatch(f.command.command_id or "")),
+        lambda f: f"commandId {shown(f.command.command_id)} is malformed; use 1 to 64 of A-Z a-z 0-9 . _ -",
+        scope="every command",
+        applies=lambda f: f.command.command_id is not None,
     ),
     rule(
         "ENV-08",
@@ -84,10 +99,25 @@ def order_exists(rule_id: str) -> Rule[AnyFacts]:
     )
 
 
+def printable(field: str, name: str, place: str | None = None) -> Rule[AnyFacts]:
+    """An id of another party is printable ASCII."""
+    return rule(
+        "ENV-06",
+        "OMS-VAL-004",
+        field,
+        lambda f: bool(_PRINTABLE.fullmatch(_value(f, place, name))),
+        lambda f: f"{field} {shown(_value(f, place, name))} has other than printable ASCII characters",
+        scope="ids of other parties",
+        applies=lambda f: bool(_value(f, place, name)),
+    )
+
+
 def texts_and_numbers_fit(record: type[Record], place: str | None = None) -> tuple[Rule[AnyFacts], ...]:
     """ORD-17 and ORD-18 for every field of a record: of the command itself, or of the part that stands in `place`."""
     rules: list[Rule[AnyFacts]] = []
     for name, info in record.model_fields.items():
+        if name in ENVELOPE_FIELDS and record is not Command:
+            continue
         kind = str(info.annotation)
         if "Decimal" in kind:
             rules.append(_digits(name, str(info.alias), place))
@@ -127,3 +157,7 @@ def _length(name: str, field: str, place: str | None) -> Rule[AnyFacts]:
         scope="every text",
         applies=lambda f: isinstance(_value(f, place, name), str),
     )
+
+
+EVERY_COMMAND: tuple[Rule[AnyFacts], ...] = (*_ENVELOPE, *texts_and_numbers_fit(Command))
+"""What every command is asked, whatever it wants."""

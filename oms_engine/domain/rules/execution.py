@@ -7,9 +7,8 @@ from decimal import Decimal
 from oms_engine.domain.commands import ExecutionBustCmd, ExecutionCreateCmd, ExecutionWhackCmd
 from oms_engine.domain.model import Execution, ExecutionReport
 from oms_engine.domain.quantities import notional, subtract
-from oms_engine.domain.rules.envelope import required, texts_and_numbers_fit
+from oms_engine.domain.rules.envelope import printable, required, texts_and_numbers_fit
 from oms_engine.domain.rules.facts import Facts, found, order_name, order_state, rule
-from oms_engine.domain.rules.order import PRINTABLE
 from oms_engine.domain.vocabulary import ApprovalLevel, PriceType, State
 from oms_engine.errors import shown
 from oms_engine.framework.validation import Rule
@@ -124,14 +123,7 @@ CREATE: tuple[Rule[FillFacts], ...] = (
         applies=lambda e, f: e.last_px is not None and not _signed_price(f),
     ),
     *texts_and_numbers_fit(ExecutionReport, "execution"),
-    _on_fill(
-        "ENV-06",
-        "OMS-VAL-004",
-        "execId",
-        lambda e, _: bool(PRINTABLE.fullmatch(e.exec_id or "")),
-        lambda e, _: f"execId {shown(e.exec_id)} has other than printable ASCII characters",
-        applies=lambda e, _: bool(e.exec_id),
-    ),
+    printable("execId", "exec_id", "execution"),
     _on_fill(
         "EX-07",
         "OMS-VAL-005",

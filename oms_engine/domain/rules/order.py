@@ -1,6 +1,5 @@
 """What must hold before an order is created, placed, answered or ended?"""
 
-import re
 from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
@@ -20,7 +19,14 @@ from oms_engine.domain.commands import (
 from oms_engine.domain.model import NewOrder
 from oms_engine.domain.quantities import is_multiple
 from oms_engine.domain.rules.assets import classify
-from oms_engine.domain.rules.envelope import AnyFacts, order_exists, required, texts_and_numbers_fit
+from oms_engine.domain.rules.envelope import (
+    ID_FORM,
+    AnyFacts,
+    order_exists,
+    printable,
+    required,
+    texts_and_numbers_fit,
+)
 from oms_engine.domain.rules.facts import Facts, found, order_name, order_state, rule
 from oms_engine.domain.vocabulary import OPEN_STATES, CancelState, OrdType, PriceType, State, TimeInForce
 from oms_engine.errors import shown
@@ -29,8 +35,6 @@ from oms_engine.framework.validation import Rule
 CreateFacts = Facts[OrderCreateCmd]
 CancelFacts = Facts[OrderCancelCmd]
 
-ID_FORM = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
-PRINTABLE = re.compile(r"[\x20-\x7e]+")
 _PRICED = {OrdType.LIMIT, OrdType.STOP_LIMIT}
 _STOPPED = {OrdType.STOP, OrdType.STOP_LIMIT}
 _UNPRICED = {OrdType.MARKET, OrdType.MARKET_ON_CLOSE}
@@ -92,15 +96,16 @@ def _needs(rule_id: str, field: str, name: str, types: set[OrdType]) -> Rule[Cre
     )
 
 
-def _positive(field: str, name: str) -> Rule[CreateFacts]:
+def _positive(field: str, name: str, *, may_be_signed: bool) -> Rule[CreateFacts]:
+    unless = " unless priceType is SPREAD or YIELD" if may_be_signed else ""
     return _on_order(
         "ORD-12",
         "OMS-VAL-005",
         field,
         lambda o, _: getattr(o, name) > 0,
-        lambda o, _: f"{field} is {getattr(o, name)}; it must be above 0 unless priceType is SPREAD or YIELD",
-        applies=lambda o, _: getattr(o, name) is not None and o.price_type not in _SIGNED,
-        inputs=(field, "priceType"),
+        lambda o, _: f"{field} is {getattr(o, name)}; it must be above 0{unless}",
+        applies=lambda o, _: getattr(o, name) is not None and not (may_be_signed and o.price_type in _SIGNED),
+        inputs=(field, "priceType") if may_be_signed else (),
     )
 
 
@@ -166,8 +171,10 @@ CREATE: tuple[Rule[CreateFacts], ...] = (
     _needs("ORD-09", "price", "price", {OrdType.LIMIT}),
     _needs("ORD-10", "stopPx", "stop_px", _STOPPED),
     _needs("ORD-11", "price", "price", {OrdType.STOP_LIMIT}),
-    _positive("price", "price"),
-    _positive("stopPx", "stop_px"),
+    _positive("price", "price", may_be_signed=True),
+    _positive("stopPx", "stop_px", may_be_signed=True),
+    _positive("maxFloor", "max_floor", may_be_signed=False),
+    _positive("strikePrice", "strike_price", may_be_signed=False),
     _on_order(
         "ORD-13",
         "OMS-VAL-001",
@@ -239,14 +246,7 @@ CREATE: tuple[Rule[CreateFacts], ...] = (
         lambda o, _: f"orderId {shown(o.order_id)} is malformed; use 1 to 64 of A-Z a-z 0-9 . _ -",
         applies=lambda o, _: o.order_id is not None,
     ),
-    _on_order(
-        "ENV-06",
-        "OMS-VAL-004",
-        "clOrdId",
-        lambda o, _: bool(PRINTABLE.fullmatch(o.cl_ord_id or "")),
-        lambda o, _: f"clOrdId {shown(o.cl_ord_id)} has other than printable ASCII characters",
-        applies=lambda o, _: bool(o.cl_ord_id),
-    ),
+    printable("clOrdId", "cl_ord_id", "order"),
     _on_tick("price", "price"),
     _on_tick("stopPx", "stop_px"),
 )
@@ -344,6 +344,7 @@ def _nothing_pending(rule_id: str, pending: CancelState, name: str) -> Rule[Canc
 
 CANCEL: tuple[Rule[CancelFacts], ...] = (
     *_names_order(OrderCancelCmd),
+    printable("clOrdId", "cl_ord_id"),
     order_exists("CXL-01"),
     rule(
         "CXL-02",
