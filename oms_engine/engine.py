@@ -440,7 +440,7 @@ def _accepted(context: OrderTaskContext, finished: PipelineResult) -> Outcome:
     result = CommandResult(
         id=_object_id(context.command, after),
         status=CommandStatus.OK,
-        message=f"order {shown(after.order_id)} is {after.state}: {names}" + (" (dry run)" if context.dry_run else ""),
+        message=f"order {after.order_id} is {after.state}: {names}" + (" (dry run)" if context.dry_run else ""),
         version=after.version,
         state=after.state,
         events=_references(context.events, with_positions=not context.dry_run),

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple, Protocol
 
 from oms_engine.domain.catalogue import in_catalogue_order
 from oms_engine.domain.commands import (
-    ENVELOPE_FIELDS,
     Command,
     Draft,
     ExecutionBustCmd,
@@ -74,13 +73,11 @@ _OWNERS: dict[str, int] = {
     "OMS-AUTH-001": BUSINESS,
     "OMS-AUTH-002": BUSINESS,
 }
-"""Which task owns which code; a rule runs in the task that owns its code."""
-
-_ENVELOPE_NAMES = frozenset(str(Command.model_fields[name].alias) for name in ENVELOPE_FIELDS)
+"""Which task owns which code: a rule runs there, those about the envelope in the first task."""
 
 
 def _owner(rule: AnyRule) -> int:
-    return TRANSACTION if rule.field in _ENVELOPE_NAMES else _OWNERS[rule.code]
+    return TRANSACTION if rule in EVERY_COMMAND else _OWNERS[rule.code]
 
 
 def rules_of(command_type: str) -> tuple[AnyRule, ...]:

@@ -9,7 +9,6 @@ from oms_engine.domain.catalogue import citation, description
 from oms_engine.domain.commands import Command
 from oms_engine.domain.model import OrderState
 from oms_engine.domain.vocabulary import State
-from oms_engine.errors import shown
 from oms_engine.framework.state_machine import StateMachine
 from oms_engine.framework.validation import Rule
 from oms_engine.settings import Settings
@@ -77,9 +76,9 @@ def rule(
 
 
 def order_name(facts: Facts[Any]) -> str:
-    """The order of the command as it may stand in a sentence; asked only where the order was found."""
+    """The order of the command in a sentence, asked only where it was found: an id of ours needs no quotes."""
     assert facts.state is not None  # noqa: S101 - the rules that name the order apply only where it was found
-    return f"order {shown(facts.state.order.order_id)}"
+    return f"order {facts.state.order.order_id}"
 
 
 def found(facts: Facts[Any]) -> bool:
