@@ -22,8 +22,8 @@ COSINE_SURE = 0.4
 """From this cosine on, unknown words do not matter: people name known things in words of their own.
 
 The three values were read off 33 questions that the packaged documents answer and 25 about other subjects: by words
-alone 4 and 23 of them are doubted, with meaning none and all 25. Questions close to the subject but without an answer are
-harder than these.
+alone 4 and 23 of them are doubted, with meaning none and all 25. Questions close to the subject but without an answer
+are harder than these.
 """
 
 

@@ -6,6 +6,7 @@ are done `rank` answers None, and the state says why.
 
 import atexit
 import os
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -97,16 +98,14 @@ class SemanticSearch:
         """Build what is missing, in this process.
 
         Raises:
-            SemanticUnavailable: packages or model are missing.
+            SemanticUnavailable: packages or model are missing, or the cache cannot take the index.
         """
         if reason := _why_unavailable():
             raise SemanticUnavailable(reason)
-        cache, model, entries = self._open_cache(), self._open_model(), self._entries()
-        with build_lock(cache.folder):
-            folder = index_folder(cache.folder, entries, model_id(model))
-            encoder = load_or_export(model, self._exported(cache))
-            if not is_whole(folder):
-                build(folder, entries, encoder, cache.folder / "embeddings" / f"{self.model}.sqlite", progress)
+        try:
+            self._build(progress)
+        except (OSError, sqlite3.Error) as problem:
+            raise SemanticUnavailable(f"the cache {self.folder} cannot take the index: {problem}") from problem
 
     def close(self) -> None:
         """Stop a running build, wait for the thread, and give the index back."""
@@ -137,6 +136,14 @@ class SemanticSearch:
             self._encoder = load_encoder(model, self._exported(cache))
             self._index = self._index or VectorIndex(folder)
         self.state, self.note = "ready", cache.note
+
+    def _build(self, progress: Callable[[int, int], None] | None) -> None:
+        cache, model, entries = self._open_cache(), self._open_model(), self._entries()
+        with build_lock(cache.folder):
+            folder = index_folder(cache.folder, entries, model_id(model))
+            encoder = load_or_export(model, self._exported(cache))
+            if not is_whole(folder):
+                build(folder, entries, encoder, cache.folder / "embeddings" / f"{self.model}.sqlite", progress)
 
     def _build_beside(self, cache: Cache, model: Path) -> None:
         """Build in another process: it needs torch, which would slow this one and never leave its memory."""

@@ -214,19 +214,22 @@ def _length(item: tuple[bytes, str]) -> int:
 def _open_embeddings(file: Path) -> sqlite3.Connection:
     """The cache of vectors; one that cannot be read is started anew."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    for _ in range(2):
-        connection = sqlite3.connect(file)
-        try:
-            connection.execute(
-                "CREATE TABLE IF NOT EXISTS embeddings (content BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
-            )
-            if connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
-                break
-        except sqlite3.DatabaseError:
-            pass
+    connection = sqlite3.connect(file)
+    try:
+        connection.execute(
+            "CREATE TABLE IF NOT EXISTS embeddings (content BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
+        )
+        sound = connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",)
+    except sqlite3.OperationalError:
         connection.close()
-        file.unlink()
-    return connection
+        raise
+    except sqlite3.DatabaseError:
+        sound = False
+    if sound:
+        return connection
+    connection.close()
+    file.unlink()
+    return _open_embeddings(file)
 
 
 def _prune(current: Path) -> None:

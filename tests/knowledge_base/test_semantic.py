@@ -128,6 +128,18 @@ def test_a_cache_of_vectors_that_is_no_database_is_started_anew(corpus: Path, ca
     assert ask(corpus, cache, "withdraw an order").mode == "hybrid"
 
 
+def test_a_cache_that_cannot_take_the_index_is_told(corpus: Path, cache: Path) -> None:
+    shutil.rmtree(cache / "index")
+    (embeddings,) = (cache / "embeddings").iterdir()
+    embeddings.unlink()
+    embeddings.mkdir()
+    with Library.open(corpus, cache=cache) as library:
+        with pytest.raises(SemanticUnavailable, match="cannot take the index"):
+            library.build_index()
+        assert library.warm_up(wait=True) == "unavailable"
+        assert "could not be built" in str(library.status().note)
+
+
 def damage_vectors(index: Path) -> None:
     (file,) = index.rglob("data_level0.bin")
     content = bytearray(file.read_bytes())
