@@ -118,7 +118,8 @@ class SemanticSearch:
             self._thread.join()
         if self._index is not None:
             self._index.close()
-            self._index = None
+            self._index = self._encoder = None
+            self._give_up("the library is closed")
 
     def _run(self) -> None:
         try:

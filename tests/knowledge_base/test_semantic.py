@@ -406,6 +406,14 @@ def test_a_program_may_end_while_the_library_loads(corpus: Path, cache: Path, pa
     assert output(python(code, corpus, cache, str(pause))) == ""
 
 
+def test_a_closed_library_still_compares_words(corpus: Path, cache: Path) -> None:
+    with Library.open(corpus, cache=cache) as library:
+        library.warm_up(wait=True)
+    result = library.search("withdraw an order")
+    assert (result.mode, result.semantic) == ("keyword", "unavailable")
+    assert "is closed" in str(result.note)
+
+
 def test_an_index_that_fails_while_serving_leaves_words(corpus: Path, cache: Path) -> None:
     with Library.open(corpus, cache=cache) as library:
         library.warm_up(wait=True)
