@@ -12,6 +12,7 @@ from oms_engine.domain.events import StoredEvent, stream_of
 from oms_engine.domain.filters import Where, read_query
 from oms_engine.domain.lifecycle import NextState, TransitionCheck, check_path, next_states, read_profile, read_states
 from oms_engine.domain.model import Execution, Order, OrderState
+from oms_engine.domain.rules.envelope import ID_FORM
 from oms_engine.domain.vocabulary import CommandStatus
 from oms_engine.errors import Problem, Refused, StoreError, problem, problem_of, shown
 from oms_engine.framework.orchestration import PipelineResult, TaskOrchestrator, TaskStatus
@@ -219,12 +220,16 @@ class Engine:
 
     def get(self, order_id: str) -> Order | None:
         """The order with this id, as the read model has it; None when there is none."""
-        page = self.query(where=[{"field": "orderId", "value": order_id}], size=1)
+        if not ID_FORM.fullmatch(order_id):
+            return None
+        page = self.query(
+            where=[{"field": "orderId", "op": "in", "value": order_id}], size=1
+        )  # eq takes null as a word
         return page.content[0] if page.content else None  # type: ignore[return-value] # the entity is order
 
     def find(self, order_id: str) -> Order:
         """The order with this id; raises Refused (OMS-ORDER-001) when there is none."""
-        order = self.get(order_id) if order_id.strip() and len(order_id) <= 64 and order_id != "null" else None  # noqa: PLR2004
+        order = self.get(order_id)
         if order is None:
             message = f"order {shown(order_id)} does not exist; search_orders finds its orderId"
             found = violation("ENV-09", "OMS-ORDER-001", "orderId", message)
@@ -233,22 +238,21 @@ class Engine:
 
     def executions(self, order_id: str) -> list[Execution]:
         """The executions of an order in order of booking, reversed ones included."""
-        with self._store.reading():
-            state = self._store.load(order_id)
+        state = self.state_at(order_id)
         return list(state.executions.values()) if state else []
 
-    def state_at(self, order_id: str, version: int) -> OrderState | None:
-        """The order as its first so many events say."""
+    def state_at(self, order_id: str, version: int | None = None) -> OrderState | None:
+        """The order as its first so many events say, or all of them; None when it had none."""
+        if not ID_FORM.fullmatch(order_id):
+            return None
         with self._store.reading():
             return self._store.load(order_id, up_to=version)
 
     def history(self, order_id: str) -> list[StoredEvent]:
         """The events of an order in order of version; raises Refused (OMS-ORDER-001) when there is none."""
+        self.find(order_id)
         with self._store.reading():
-            events = list(self._store.stream(stream_of(order_id)))
-        if not events:
-            self.find(order_id)
-        return events
+            return list(self._store.stream(stream_of(order_id)))
 
     def events(self, *, after: int = 0, limit: int = 500) -> list[StoredEvent]:
         """Events of all orders behind a global position, in order of position."""

@@ -199,9 +199,16 @@ class StoreBusy(StoreError):
 
 def shown(value: object) -> str:
     """A value as it may stand in a sentence: quoted, escaped, cut to 64 characters. Text from outside stays data."""
-    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = value if isinstance(value, str) else _as_json(value)
     cut = text if len(text) <= _SHOWN else text[:_SHOWN] + "..."
     return json.dumps(cut, ensure_ascii=True) if isinstance(value, str) else cut
+
+
+def _as_json(value: object) -> str:
+    try:
+        return json.dumps(value, default=str)
+    except (TypeError, ValueError):  # a number of thousands of digits, or a key that JSON does not have
+        return f"({type(value).__name__})"
 
 
 def problem(

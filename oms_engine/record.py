@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Annotated, Any, Self
 
@@ -16,7 +16,11 @@ Wire = Mapping[str, Any]
 
 _PLAIN_DECIMAL = re.compile(r"-?[0-9]{1,64}(\.[0-9]{1,64})?", re.ASCII)
 _JSON_NUMBER_DIGITS = 15
+_MAX_BITS = 1_024
+"""The magnitude at which a float becomes infinite; longer integers are refused as infinite ones are."""
+
 _MAX_INSTANT_LENGTH = 40
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
 def plain(value: Decimal) -> str:
@@ -46,7 +50,7 @@ def parse_decimal(value: object) -> Decimal:
 
 
 def _from_json_number(value: float) -> Decimal:
-    number = Decimal(repr(value))
+    number = Decimal("NaN") if isinstance(value, int) and value.bit_length() > _MAX_BITS else Decimal(repr(value))
     if not number.is_finite():
         raise PydanticCustomError("decimal_form", "is not a finite number; send a string such as '10.5'")
     if len(number.normalize().as_tuple().digits) > _JSON_NUMBER_DIGITS:
@@ -78,6 +82,23 @@ def parse_instant(value: object) -> datetime:
         raise PydanticCustomError("instant_form", "lies outside the years 1 to 9999") from None
 
 
+def parse_day(value: object) -> date:
+    """Read a calendar day written as YYYY-MM-DD."""
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            value = None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return value
+    raise PydanticCustomError("day_form", "is no date; write one such as '2026-01-02'")
+
+
+def is_unicode(text: str) -> bool:
+    """Can the text be stored and sent? Half of a surrogate pair, which JSON can spell, is no character."""
+    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
 Exact = Annotated[
     Decimal,
     BeforeValidator(parse_decimal),
@@ -93,6 +114,9 @@ Instant = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 """A moment in UTC: ISO-8601 with microseconds and Z on the wire."""
+
+Day = Annotated[date, BeforeValidator(parse_day)]
+"""A calendar day: YYYY-MM-DD on the wire."""
 
 Flag = StrictBool
 Whole = StrictInt

@@ -96,7 +96,8 @@ def description(rule_id: str) -> str:
 
 def violation(rule_id: str, code: str, field: str, message: str) -> Violation:
     """A violation of a rule of the catalogue."""
-    return Violation(rule_id=rule_id, field=field, message=message, code=code, citation=citation(rule_id))
+    name = field[:64].encode("ascii", "backslashreplace").decode()
+    return Violation(rule_id=rule_id, field=name, message=message, code=code, citation=citation(rule_id))
 
 
 def in_catalogue_order(violations: list[Violation]) -> list[Violation]:

@@ -3,10 +3,10 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
-from pydantic import Field, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import BeforeValidator, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from oms_engine.domain.catalogue import violation
 from oms_engine.domain.model import SYSTEM_FIELDS, ExecutionReport, NewOrder, fact
@@ -14,7 +14,17 @@ from oms_engine.domain.vocabulary import ApprovalLevel, CommandStatus, CxlRejRea
 from oms_engine.errors import Problem, shown
 from oms_engine.framework.orchestration import TaskStatus
 from oms_engine.framework.validation import Violation
-from oms_engine.record import Flag, Record, Whole
+from oms_engine.record import Flag, Record, Whole, is_unicode
+
+
+def _no_flag(value: object) -> object:
+    """In Python true equals 1, on the wire it is no code."""
+    if isinstance(value, bool):
+        raise PydanticCustomError("int_type", "is no whole number")
+    return value
+
+
+NoFlag = BeforeValidator(_no_flag)
 
 
 class Command(Record):
@@ -70,7 +80,7 @@ class OrderAcceptCmd(OrderCommand):
 class OrderRejectCmd(OrderCommand):
     """The market or the desk rejects an order that has no fills (ExecType 8)."""
 
-    ord_rej_reason: OrdRejReason | None = fact("why, 99 when not given", fix=103, default=None)
+    ord_rej_reason: Annotated[OrdRejReason, NoFlag] | None = fact("why, 99 when not given", fix=103, default=None)
     text: str | None = fact("free text", fix=58, default=None)
 
 
@@ -92,7 +102,7 @@ class OrderCancelAcceptCmd(OrderCommand):
 class OrderCancelRejectCmd(OrderCommand):
     """The market refuses a cancel (message 9)."""
 
-    cxl_rej_reason: CxlRejReason | None = fact("why, 99 when not given", fix=102, default=None)
+    cxl_rej_reason: Annotated[CxlRejReason, NoFlag] | None = fact("why, 99 when not given", fix=102, default=None)
     text: str | None = fact("free text", fix=58, default=None)
 
 
@@ -271,6 +281,9 @@ class _Reader:
                 both = f"{spelled[name]} and {key}"
                 message = f"{both} name the same field with different values; send {name} alone"
                 self.envelope.append(violation("ENV-03", "OMS-VAL-004", name, message))
+            elif isinstance(value, str) and not is_unicode(value):
+                self._told(name, inside=bool(path)).append(_no_text(name, value))
+                self.malformed.add(name)
             elif not _is_blank(value):
                 known[name] = value
                 spelled[name] = key
@@ -291,8 +304,11 @@ class _Reader:
         name = path[1] if inside else path[0]
         (values[path[0]] if inside else values).pop(name, None)
         self.malformed.add(name)
-        belongs_to_envelope = name in _ENVELOPE_NAMES and not inside
-        (self.envelope if belongs_to_envelope else self.payload).append(_malformed_value(name, details))
+        self._told(name, inside=inside).append(_malformed_value(name, details))
+
+    def _told(self, name: str, *, inside: bool) -> list[Violation]:
+        """Where a malformed field is told: with the envelope, or with what the command asks."""
+        return self.envelope if name in _ENVELOPE_NAMES and not inside else self.payload
 
 
 def _wire_names(model: type[Record]) -> tuple[str, ...]:
@@ -332,13 +348,15 @@ _REMEDIES = {
     "bool_type": "is neither true nor false; send a JSON boolean",
     "model_type": "is no JSON object; send one with the fields of the record",
 }
-_SPEAKS_FOR_ITSELF = {"decimal_form", "decimal_digits", "instant_form", "instant_offset"}
+_SPEAKS_FOR_ITSELF = {"decimal_form", "decimal_digits", "instant_form", "instant_offset", "day_form"}
+
+
+def _no_text(name: str, value: str) -> Violation:
+    return violation("ENV-06", "OMS-VAL-004", name, f"{name} {shown(value)} holds half a character; send Unicode text")
 
 
 def _why(details: ErrorDetails) -> str:
     kind = details["type"]
     if kind in _SPEAKS_FOR_ITSELF:
         return str(details["msg"])
-    if kind.startswith("date"):
-        return "is no date; write one such as '2026-01-02'"
     return _REMEDIES.get(kind, f"is not accepted: {details['msg'].lower()}")

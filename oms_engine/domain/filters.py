@@ -24,7 +24,7 @@ from oms_engine.domain.model import Execution, Order
 from oms_engine.errors import Refused, problem_of, shown
 from oms_engine.framework.specification import Specification
 from oms_engine.framework.validation import Violation
-from oms_engine.record import Record, parse_decimal, parse_instant
+from oms_engine.record import Record, is_unicode, parse_day, parse_decimal, parse_instant
 from oms_engine.settings import Settings
 
 MAX_VALUES = 100
@@ -426,6 +426,12 @@ def _as_text(value: object) -> str:
     return "null" if value is None else str(value)
 
 
+def _read_text(_: QueryField, text: str) -> str:
+    if not is_unicode(text):
+        raise ValueError("holds half a character; give Unicode text")
+    return text
+
+
 def _read_integer(_: QueryField, text: str) -> int:
     if not _WHOLE.fullmatch(text):
         raise ValueError("is no whole number of at most 18 digits")
@@ -444,19 +450,12 @@ def _read_boolean(_: QueryField, text: str) -> bool:
     return text == "true"
 
 
-def _read_date(_: QueryField, text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise ValueError("is no date; write one such as 2026-01-02") from None
-
-
 _READERS: Mapping[FieldType, Callable[[QueryField, str], Value]] = {
-    FieldType.STRING: lambda _, text: text,
+    FieldType.STRING: _read_text,
     FieldType.DECIMAL: lambda _, text: parse_decimal(text),
     FieldType.INTEGER: _read_integer,
     FieldType.INSTANT: lambda _, text: parse_instant(text),
-    FieldType.DATE: _read_date,
+    FieldType.DATE: lambda _, text: parse_day(text),
     FieldType.ENUM: _read_enum,
     FieldType.BOOLEAN: _read_boolean,
 }

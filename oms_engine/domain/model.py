@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import date
 from decimal import Decimal
 from typing import Any
 
@@ -26,7 +25,7 @@ from oms_engine.domain.vocabulary import (
     State,
     TimeInForce,
 )
-from oms_engine.record import Exact, Instant, Record, Whole
+from oms_engine.record import Day, Exact, Instant, Record, Whole
 
 
 def fact(description: str, *, fix: int | None = None, default: Any = ...) -> Any:  # noqa: ANN401 - as pydantic's Field
@@ -52,8 +51,8 @@ class OptionalTerms(Record):
     expire_time: Instant | None = fact("end of a GOOD_TILL_DATE order", fix=126, default=None)
     exec_inst: ExecInst | None = fact("execution instruction", fix=18, default=None)
     settl_type: SettlType | None = fact("how a foreign exchange order settles", fix=63, default=None)
-    settl_date: date | None = fact("settlement date", fix=64, default=None)
-    maturity_date: date | None = fact("maturity date", fix=541, default=None)
+    settl_date: Day | None = fact("settlement date", fix=64, default=None)
+    maturity_date: Day | None = fact("maturity date", fix=541, default=None)
     locate_id: str | None = fact("locate of a short sale", default=None)
     max_floor: Exact | None = fact("quantity shown in the market", fix=111, default=None)
     position_effect: PositionEffect | None = fact("opens or closes a position", fix=77, default=None)

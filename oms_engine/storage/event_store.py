@@ -20,6 +20,9 @@ from oms_engine.record import instant_text, parse_instant
 from oms_engine.storage.schema import prepare
 
 MEMORY = ":memory:"
+_LAST = 2**63 - 1
+"""No version and no position of SQLite's integers lies behind this one."""
+
 _COLUMNS = (
     "position, stream_id, version, type, schema_version, payload, "
     "command_id, correlation_id, causation_id, actor, recorded_at"
@@ -178,19 +181,17 @@ class EventStore:
 
     def stream(self, stream_id: str, *, up_to: int | None = None) -> Iterator[StoredEvent]:
         """The events of one stream in order of version."""
-        limit = -1 if up_to is None else up_to
         rows = self.connection.execute(
-            SELECT_EVENTS + "WHERE stream_id = ? AND (? < 0 OR version <= ?) ORDER BY version",
-            (stream_id, limit, limit),
+            SELECT_EVENTS + "WHERE stream_id = ? AND version <= ? ORDER BY version",
+            (stream_id, _LAST if up_to is None else up_to),
         )
         return (read_event(row) for row in rows)
 
     def events(self, *, after: int = 0, up_to: int | None = None, limit: int = -1) -> list[StoredEvent]:
         """Events in order of position, from behind `after` to `up_to`; -1 stands for no limit."""
-        last = -1 if up_to is None else up_to
         rows = self.connection.execute(
-            SELECT_EVENTS + "WHERE position > ? AND (? < 0 OR position <= ?) ORDER BY position LIMIT ?",
-            (after, last, last, limit),
+            SELECT_EVENTS + "WHERE position > ? AND position <= ? ORDER BY position LIMIT ?",
+            (after, _LAST if up_to is None else up_to, limit),
         )
         return [read_event(row) for row in rows]
 
