@@ -1,0 +1,116 @@
+"""What stands behind an address such as order://ORD-7, kb://concepts/executions.md?anchor=2-scope or oms://status?"""
+
+from urllib.parse import parse_qs, unquote
+
+from knowledge_base import InvalidArgument, Reading
+from oms_engine.domain.catalogue import violation
+from oms_engine.errors import Refused, problem_of, shown
+from oms_mcp.seam import Backend, Wire, compact, history_wire, order_wire
+
+SCHEMES = ("kb://", "order://", "oms://")
+
+STATUS = "oms://status"
+INDEX = "kb://index"
+
+_EXAMPLES = "kb://index, kb://PATH?anchor=ANCHOR, order://ORDER_ID, order://ORDER_ID/events, oms://status"
+
+
+def is_address(text: str) -> bool:
+    """Does the text name a resource, not a path of the knowledge base?"""
+    return "://" in text
+
+
+def open_address(backend: Backend, address: str, anchor: str = "", *, offset: int, limit: int) -> Reading:
+    """One page of what stands behind an address.
+
+    Raises:
+        Refused: OMS-ORDER-001 for an unknown order, OMS-VAL-004 for an address that leads nowhere.
+        KnowledgeBaseError: The knowledge base has no such document or section, or offset or limit is out of range.
+    """
+    if address.startswith("kb://"):
+        path, own_anchor = _kb_parts(address)
+        return backend.library.read(path, own_anchor or anchor, offset=offset, limit=limit)
+    if anchor:
+        raise _nowhere("anchor", f"{shown(address)} has no sections; leave anchor out")
+    return _page(address, compact(open_json(backend, address)), offset, limit)
+
+
+def open_json(backend: Backend, address: str) -> Wire:
+    """What stands behind an address of the engine: an order, its events, or the server's status.
+
+    Raises:
+        Refused: OMS-ORDER-001 for an unknown order, OMS-VAL-004 for an address that leads nowhere.
+    """
+    if address == STATUS:
+        return status(backend)
+    if address.startswith("order://"):
+        order_id, _, part = address.removeprefix("order://").partition("/")
+        if part in {"", "events"}:
+            return order_json(backend, unquote(order_id)) if not part else events_json(backend, unquote(order_id))
+    raise _nowhere("path", f"{shown(address)} leads nowhere; addresses are {_EXAMPLES}")
+
+
+def order_json(backend: Backend, order_id: str) -> Wire:
+    """An order with its executions."""
+    return order_wire(backend.engine, backend.engine.find(order_id), ("executions", "next_states"), "detailed")
+
+
+def events_json(backend: Backend, order_id: str) -> Wire:
+    """The events of an order."""
+    return history_wire(backend.engine.history(order_id), response_format="detailed")
+
+
+def status(backend: Backend) -> Wire:
+    """How the server stands: its mode, tools and counts, and the state of the knowledge base."""
+    library = backend.library.status()
+    note = {"note": library.note} if library.note else {}
+    return {
+        "version": backend.version,
+        "mode": backend.engine.mode,
+        "profile": backend.engine.settings.lifecycle_profile,
+        "toolsets": list(backend.toolsets),
+        "tools": list(backend.tools),
+        "counts": backend.engine.counts(),
+        "knowledgeBase": {
+            "documents": library.documents,
+            "sections": library.sections,
+            "semantic": library.semantic,
+            **note,
+        },
+    }
+
+
+def _kb_parts(address: str) -> tuple[str, str]:
+    """Path and anchor of kb://path?anchor=a or kb://path#a; kb://index has neither."""
+    path, question, query = address.removeprefix("kb://").partition("?")
+    path, _, fragment = path.partition("#")
+    if path == "index":
+        return "", ""
+    found = parse_qs(query, keep_blank_values=True) if question else {}
+    if set(found) - {"anchor"}:
+        raise _nowhere("path", f"{shown(address)} asks for more than an anchor; addresses are {_EXAMPLES}")
+    if not path:
+        raise _nowhere("path", f"{shown(address)} names no document; addresses are {_EXAMPLES}")
+    return unquote(path), found.get("anchor", [fragment])[0]
+
+
+def _nowhere(field: str, message: str) -> Refused:
+    return Refused(problem_of([violation("ENV-06", "OMS-VAL-004", field, message)]))
+
+
+def _page(address: str, text: str, offset: int, limit: int) -> Reading:
+    """One page of a text that is no document."""
+    if limit < 1:
+        raise InvalidArgument("limit", limit, "give at least 1")
+    if offset < 0 or (offset and offset >= len(text)):
+        raise InvalidArgument("offset", offset, f"the text has {len(text):,} characters")
+    end = offset + limit
+    return Reading(
+        path=address,
+        anchor="",
+        text=text[offset:end],
+        start_line=1,
+        end_line=1,
+        outline=[],
+        next_offset=end if end < len(text) else None,
+    )

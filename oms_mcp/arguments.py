@@ -1,0 +1,237 @@
+"""How does a tool declare its arguments, and how are they read? Everything not declared is refused by name."""
+
+import difflib
+import inspect
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_origin
+
+from mcp.server.mcpserver.tools import Tool
+from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
+from mcp_types import ToolAnnotations
+from pydantic import Field, StrictBool, ValidationError
+from pydantic_core import ErrorDetails
+
+from oms_engine.domain.catalogue import in_catalogue_order, violation
+from oms_engine.errors import Refused, problem_of, shown
+from oms_engine.framework.validation import Violation
+from oms_mcp.seam import ResponseFormat, Wire
+
+Raw = Any
+"""An argument that goes to the engine as it came, because the engine says best what is wrong with it."""
+
+
+def text(description: str, values: Iterable[str] = ()) -> Any:  # noqa: ANN401 - as pydantic's Field
+    """An argument published as text, with its valid values when there are only some."""
+    return _published(description, {"type": "string", **({"enum": [*values]} if values else {})})
+
+
+def decimal(description: str) -> Any:  # noqa: ANN401 - as pydantic's Field
+    """An argument published as a decimal in text; JSON numbers are read too."""
+    return _published(description, {"type": "string"})
+
+
+def whole(description: str) -> Any:  # noqa: ANN401 - as pydantic's Field
+    """An argument published as a whole number."""
+    return _published(description, {"type": "integer"})
+
+
+def flag(description: str) -> Any:  # noqa: ANN401 - as pydantic's Field
+    """An argument published as true or false."""
+    return _published(description, {"type": "boolean"})
+
+
+def _published(description: str, schema: Wire) -> Any:  # noqa: ANN401 - as pydantic's Field
+    return Field(description=description, json_schema_extra=schema)
+
+
+DryRun = Annotated[StrictBool, Field(description="true: answer what would happen, store nothing")]
+CommandId = Annotated[Raw, text("your idempotency key: sent again, the first answer comes back")]
+ExpectedVersion = Annotated[Raw, whole("refuse unless the order has this version")]
+Confirm = Annotated[StrictBool, Field(description="true once the user agreed; needed unless dry_run")]
+Format = Annotated[ResponseFormat, Field(description="detailed: every field that has a value")]
+More = dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as its module declares it; `required` names the arguments that the engine asks for."""
+
+    run: Callable[..., Any]
+    title: str
+    read_only: bool = False
+    destructive: bool = False
+    idempotent: bool = True
+    required: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The name of the tool."""
+        return self.run.__name__
+
+
+class Arguments(FuncMetadata):
+    """Arguments as they came: only lists and objects that a client sent as JSON text are parsed, null is absent."""
+
+    def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
+        """The arguments to validate."""
+        fields = self.arg_model.model_fields
+        given = {name: value for name, value in data.items() if value is not None or name not in fields}
+        return {
+            name: _structure(value) if name in fields and _takes_structure(fields[name].annotation) else value
+            for name, value in given.items()
+        }
+
+
+def _takes_structure(annotation: object) -> bool:
+    return any(get_origin(part) in {list, dict} for part in (annotation, *get_args(annotation)))
+
+
+def _structure(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        read = json.loads(value)
+    except (ValueError, RecursionError):
+        return value
+    return read if isinstance(read, list | dict) else value
+
+
+def build(spec: ToolSpec) -> Tool:
+    """The tool for the SDK: strict about arguments, with schemas that every client can read."""
+    tool = Tool.from_function(
+        spec.run,
+        title=spec.title,
+        description=" ".join(inspect.cleandoc(spec.run.__doc__ or "").split()),
+        annotations=ToolAnnotations(
+            title=spec.title,
+            read_only_hint=spec.read_only,
+            destructive_hint=spec.destructive,
+            idempotent_hint=spec.idempotent,
+            open_world_hint=False,
+        ),
+    )
+    made = tool.fn_metadata
+    made.arg_model.model_config["extra"] = "forbid"
+    made.arg_model.model_rebuild(force=True)
+    tool.parameters = portable(made.arg_model.model_json_schema())
+    required = [*tool.parameters.get("required", ()), *spec.required]
+    tool.parameters |= {"required": required} if required else {}
+    tool.fn_metadata = Arguments(
+        arg_model=made.arg_model, output_model=made.output_model, output_schema=portable(made.output_schema or {})
+    )
+    return tool
+
+
+def portable(schema: Wire) -> Wire:
+    """A JSON schema without titles, nullable unions and empty defaults, which cost tokens and confuse clients."""
+    if "anyOf" in schema:
+        choices = [choice for choice in schema["anyOf"] if choice != {"type": "null"}]
+        schema = {key: value for key, value in schema.items() if key != "anyOf"}
+        schema = {**choices[0], **schema} if len(choices) == 1 else {**schema, "anyOf": choices}
+    tidy: Wire = {}
+    for key, value in schema.items():
+        if key in {"properties", "$defs"}:
+            tidy[key] = {name: portable(part) for name, part in value.items()}
+        elif key in {"items", "additionalProperties"} and isinstance(value, dict):
+            tidy[key] = portable(value)
+        elif not _is_noise(key, value):
+            tidy[key] = value
+    return tidy
+
+
+def _is_noise(key: str, value: object) -> bool:
+    return (
+        key == "title"
+        or (key == "default" and value in (None, "", False))
+        or (key == "additionalProperties" and value is True)
+    )
+
+
+def misuse(tool: Tool, error: ValidationError) -> list[Violation]:
+    """What is wrong with the arguments of a call, in our words, with the valid names and values."""
+    names = [*tool.parameters.get("properties", {})]
+    return in_catalogue_order([_violation(tool.name, names, details) for details in error.errors(include_url=False)])
+
+
+def _violation(tool: str, names: Sequence[str], details: ErrorDetails) -> Violation:
+    field = _place(details["loc"])
+    match details["type"]:
+        case "extra_forbidden":
+            return unknown_argument(field, f"argument of {tool}", names)
+        case "missing":
+            return violation("ENV-07", "OMS-VAL-003", field, f"{field} is missing; {tool} needs it")
+        case "literal_error":
+            valid = str(details["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
+            message = f"{field} {shown(details['input'])} is unknown; use one of {valid}"
+            return violation("ORD-21", "OMS-VAL-004", field, message)
+        case kind:
+            form = _FORMS.get(kind, f"is not accepted: {details['msg'].lower()}")
+            return violation("ENV-06", "OMS-VAL-004", field, f"{field} {shown(details['input'])} {form}")
+
+
+_FORMS = {
+    "string_type": "is no text; send a JSON string",
+    "int_type": "is no whole number; send a JSON integer",
+    "bool_type": "is neither true nor false; send a JSON boolean",
+    "list_type": "is no list; send a JSON array",
+    "dict_type": "is no object; send a JSON object",
+}
+
+
+def _place(loc: tuple[int | str, ...]) -> str:
+    """`where[0]` for the first element of where; texts of a caller are cut."""
+    head, *rest = loc
+    return str(head)[:64] + "".join(f"[{part}]" for part in rest if isinstance(part, int))
+
+
+def unknown_argument(name: str, what: str, valid: Sequence[str]) -> Violation:
+    """A name that means nothing here, with those that do."""
+    near = difflib.get_close_matches(name[:64], valid, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    message = f"{shown(name)} is no {what}; {hint}valid: {', '.join(valid)}"
+    return violation("ENV-02", "OMS-VAL-002", name[:64], message)
+
+
+Actions = Mapping[str, tuple[str, Mapping[str, str]]]
+"""Action of a tool -> the command it sends, and argument -> field of that command."""
+
+
+def envelope_of(actions: Actions, action: str, given: Mapping[str, object], common: Mapping[str, object]) -> Wire:
+    """The envelope of a tool's action.
+
+    Args:
+        actions: What each action of the tool sends.
+        action: The one that was chosen.
+        given: Arguments that only some actions use.
+        common: Fields that every action sends.
+
+    Raises:
+        Refused: OMS-VAL-002 for each argument that this action does not use.
+    """
+    command, fields = actions[action]
+    stray = [name for name, value in given.items() if value is not None and name not in fields]
+    if stray:
+        valid = [*fields] or ["none beside those of every action"]
+        raise Refused(problem_of([unknown_argument(name, f"argument of action {action}", valid) for name in stray]))
+    return {"type": command, **common, **{fields[name]: value for name, value in given.items() if name in fields}}
+
+
+def joined(given: Mapping[str, object], more: Mapping[str, Any] | None) -> Wire:
+    """The fields given as arguments and those in `more`; a field given in both ways must agree (OMS-VAL-004)."""
+    known = {name: value for name, value in given.items() if value is not None}
+    further = more or {}
+    clashes = [name for name in further if name in known and further[name] != known[name]]
+    if clashes:
+        message = f"{clashes[0]} is given as an argument and in more, with different values; send it once"
+        raise Refused(problem_of([violation("ENV-03", "OMS-VAL-004", clashes[0], message)]))
+    return {**known, **further}
+
+
+def require_confirmation(tool: str, action: str, *, confirm: bool, dry_run: bool) -> None:
+    """Raises Refused (OMS-VAL-006) unless the user agreed or nothing would be stored."""
+    if confirm or dry_run:
+        return
+    message = f"{tool} with action {action} was not confirmed; nothing changed. Ask the user, then send confirm=true"
+    raise Refused(problem_of([violation("CNF-01", "OMS-VAL-006", "confirm", message)]))

@@ -1,0 +1,121 @@
+"""Which tools book fills and take them back?"""
+
+from typing import Annotated, Literal
+
+from mcp_types import CallToolResult
+from pydantic import Field
+
+from oms_engine.domain.vocabulary import ApprovalLevel
+from oms_mcp.arguments import (
+    Actions,
+    CommandId,
+    Confirm,
+    DryRun,
+    ExpectedVersion,
+    Format,
+    More,
+    Raw,
+    ToolSpec,
+    decimal,
+    envelope_of,
+    joined,
+    require_confirmation,
+    text,
+)
+from oms_mcp.seam import Ctx
+from oms_mcp.tools.commands import CommandOut, send
+
+
+async def report_execution(
+    ctx: Ctx,
+    *,
+    order_id: Annotated[Raw, text("orderId of the LIVE order")] = None,
+    exec_id: Annotated[Raw, text("the market's id of the fill, unique per order")] = None,
+    last_qty: Annotated[Raw, decimal("quantity of this fill, at most leavesQty")] = None,
+    last_px: Annotated[Raw, decimal("price of this fill")] = None,
+    last_mkt: Annotated[Raw, text("market of the fill")] = None,
+    transact_time: Annotated[Raw, text("market time, ISO-8601 with offset; now if absent")] = None,
+    more: Annotated[
+        More, Field(description="other fields in camelCase: execType, lastCapacity, secondaryExecId, dayOrderQty, ...")
+    ] = None,
+    dry_run: DryRun = False,
+    command_id: CommandId = None,
+    expected_version: ExpectedVersion = None,
+    response_format: Format = "concise",
+) -> Annotated[CallToolResult, CommandOut]:
+    """Book a fill of a LIVE order (ExecutionCreateCmd). The order becomes FILLED when cumQty reaches orderQty."""
+    execution = joined(
+        {
+            "orderId": order_id,
+            "execId": exec_id,
+            "lastQty": last_qty,
+            "lastPx": last_px,
+            "lastMkt": last_mkt,
+            "transactTime": transact_time,
+        },
+        more,
+    )
+    envelope = {
+        "type": "ExecutionCreateCmd",
+        "execution": execution,
+        "commandId": command_id,
+        "expectedVersion": expected_version,
+    }
+    return send(ctx, envelope, dry_run=dry_run, response_format=response_format)
+
+
+CORRECTIONS: Actions = {
+    "whack": (
+        "ExecutionWhackCmd",
+        {
+            "reason": "reason",
+            "requested_by": "requestedBy",
+            "approved_by": "approvedBy",
+            "approval_level": "approvalLevel",
+        },
+    ),
+    "bust": ("ExecutionBustCmd", {"reason": "reason", "requested_by": "requestedBy"}),
+}
+
+
+async def correct_execution(
+    ctx: Ctx,
+    *,
+    action: Annotated[
+        Literal["whack", "bust"],
+        Field(description="whack: the desk undoes it, two people needed; bust: the market breaks the trade"),
+    ],
+    exec_id: Annotated[Raw, text("execId of the fill")] = None,
+    order_id: Annotated[Raw, text("its order; needed when several have this execId")] = None,
+    reason: Annotated[Raw, text("why")] = None,
+    requested_by: Annotated[Raw, text("who asks for it")] = None,
+    approved_by: Annotated[Raw, text("whack: who approves, somebody else")] = None,
+    approval_level: Annotated[Raw, text("whack: level of the approver", ApprovalLevel)] = None,
+    confirm: Confirm = False,
+    dry_run: DryRun = False,
+    command_id: CommandId = None,
+    expected_version: ExpectedVersion = None,
+    response_format: Format = "concise",
+) -> Annotated[CallToolResult, CommandOut]:
+    """Take a fill back: whack (ExecutionWhackCmd) or bust (ExecutionBustCmd). A FILLED order may become LIVE again."""
+    given = {
+        "reason": reason,
+        "requested_by": requested_by,
+        "approved_by": approved_by,
+        "approval_level": approval_level,
+    }
+    common = {
+        "execId": exec_id,
+        "orderId": order_id,
+        "commandId": command_id,
+        "expectedVersion": expected_version,
+    }
+    envelope = envelope_of(CORRECTIONS, action, given, common)
+    require_confirmation("correct_execution", action, confirm=confirm, dry_run=dry_run)
+    return send(ctx, envelope, dry_run=dry_run, response_format=response_format)
+
+
+TOOLS = (
+    ToolSpec(report_execution, "Book a fill", required=("order_id", "exec_id", "last_qty", "last_px")),
+    ToolSpec(correct_execution, "Take a fill back", destructive=True, required=("exec_id",)),
+)

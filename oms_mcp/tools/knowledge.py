@@ -1,0 +1,99 @@
+"""Which tools search and read the knowledge base?"""
+
+from functools import partial
+from typing import Annotated, Any
+
+from anyio.to_thread import run_sync
+from mcp_types import CallToolResult
+from pydantic import Field, StrictInt
+
+from knowledge_base import Reading
+from knowledge_base.library import PAGE
+from oms_mcp.addresses import is_address, open_address
+from oms_mcp.arguments import ToolSpec
+from oms_mcp.seam import CHARACTERS_PER_TOKEN, Backend, Ctx, Out, answer, backend_of, compact
+
+
+class HitOut(Out):
+    """One section that was found."""
+
+    citation: str
+    path: str
+    anchor: str
+    breadcrumb: str
+    start_line: int
+    end_line: int
+    excerpt: str
+    score: float
+
+
+class HitsOut(Out):
+    """Sections, best first; lowConfidence: nothing seems to fit."""
+
+    hits: list[HitOut]
+    mode: str
+    semantic: str
+    low_confidence: bool
+    note: str | None = None
+    truncated: str | None = None
+
+
+async def search_kb(
+    ctx: Ctx,
+    *,
+    query: Annotated[str, Field(description="a question or words")],
+    category: Annotated[str, Field(description="only documents of this category, such as concepts")] = "",
+    status: Annotated[str, Field(description="only documents of this status")] = "",
+    limit: Annotated[StrictInt, Field(description="hits, 1 to 50")] = 5,
+) -> Annotated[CallToolResult, HitsOut]:
+    """Search the specification of this system: states, rules, error codes, quantities. read_kb opens a citation."""
+    backend = backend_of(ctx)
+    search = partial(backend.library.search, query, category=category, status=status, limit=limit)
+    found = await run_sync(search)
+    return answer(backend, found.to_wire(), narrow="give a smaller limit")
+
+
+class ReadingOut(Out):
+    """A page of a document; nextOffset leads to the next page."""
+
+    path: str
+    anchor: str
+    text: str
+    start_line: int
+    end_line: int
+    outline: list[dict[str, Any]]
+    next_offset: int | None = None
+    truncated: str | None = None
+
+
+async def read_kb(
+    ctx: Ctx,
+    *,
+    path: Annotated[
+        str, Field(description="document, path#anchor as in a citation, or an address: kb://, order://, oms://status")
+    ] = "",
+    anchor: Annotated[str, Field(description="one section of the document")] = "",
+    offset: Annotated[StrictInt, Field(description="characters to skip (nextOffset of the last page)")] = 0,
+    limit: Annotated[StrictInt, Field(description="most characters to return")] = PAGE,
+) -> Annotated[CallToolResult, ReadingOut]:
+    """Read a document or one section of the specification; without path an overview of all documents."""
+    backend = backend_of(ctx)
+    read = partial(_read, backend, path, anchor, offset)
+    reading = read(limit)
+    room = backend.max_result_tokens * CHARACTERS_PER_TOKEN
+    excess = len(compact(reading.to_wire())) - room
+    if excess > 0:
+        reading = read(max(len(reading.text) - excess, 1))
+    return answer(backend, reading.to_wire(), narrow="read one section with its anchor")
+
+
+def _read(backend: Backend, path: str, anchor: str, offset: int, limit: int) -> Reading:
+    if is_address(path):
+        return open_address(backend, path, anchor, offset=offset, limit=limit)
+    return backend.library.read(path, anchor, offset=offset, limit=limit)
+
+
+TOOLS = (
+    ToolSpec(search_kb, "Search the specification", read_only=True),
+    ToolSpec(read_kb, "Read the specification", read_only=True),
+)

@@ -1,0 +1,169 @@
+"""Which tools create orders and move them through their life?"""
+
+from typing import Annotated, Literal
+
+from mcp_types import CallToolResult
+from pydantic import Field
+
+from oms_engine.domain.vocabulary import HandlInst, OrdType, Side, TimeInForce
+from oms_mcp.arguments import (
+    Actions,
+    CommandId,
+    Confirm,
+    DryRun,
+    ExpectedVersion,
+    Format,
+    More,
+    Raw,
+    ToolSpec,
+    decimal,
+    envelope_of,
+    flag,
+    joined,
+    require_confirmation,
+    text,
+    whole,
+)
+from oms_mcp.seam import Ctx
+from oms_mcp.tools.commands import CommandOut, send
+
+OrderId = Annotated[Raw, text("orderId of the order")]
+
+
+async def create_order(
+    ctx: Ctx,
+    *,
+    cl_ord_id: Annotated[Raw, text("your id of the order, unique in your session")] = None,
+    account: Annotated[Raw, text("account to book to")] = None,
+    symbol: Annotated[Raw, text("ticker, such as AAPL")] = None,
+    side: Annotated[Raw, text("side", Side)] = None,
+    ord_type: Annotated[Raw, text("LIMIT needs price, STOP stop_px, STOP_LIMIT both", OrdType)] = None,
+    order_qty: Annotated[Raw, decimal("quantity above 0")] = None,
+    price: Annotated[Raw, decimal("limit price")] = None,
+    stop_px: Annotated[Raw, decimal("stop price")] = None,
+    time_in_force: Annotated[Raw, text("DAY if absent; GOOD_TILL_DATE needs expire_time", TimeInForce)] = None,
+    expire_time: Annotated[Raw, text("ISO-8601 with offset")] = None,
+    handl_inst: Annotated[Raw, text("AUTO if absent; the others wait in NEW for update_order place", HandlInst)] = None,
+    more: Annotated[
+        More, Field(description="other fields in camelCase, such as text, securityType, locateId, orderId")
+    ] = None,
+    dry_run: DryRun = False,
+    command_id: CommandId = None,
+    expected_version: Annotated[Raw, whole("0, or absent: the order does not exist yet")] = None,
+    response_format: Format = "concise",
+) -> Annotated[CallToolResult, CommandOut]:
+    """Create an order (OrderCreateCmd). It is placed at once (UNACK); next: update_order accept.
+
+    The same cl_ord_id with the same terms gives the same order back (duplicate: true).
+    """
+    order = joined(
+        {
+            "clOrdId": cl_ord_id,
+            "account": account,
+            "symbol": symbol,
+            "side": side,
+            "ordType": ord_type,
+            "orderQty": order_qty,
+            "price": price,
+            "stopPx": stop_px,
+            "timeInForce": time_in_force,
+            "expireTime": expire_time,
+            "handlInst": handl_inst,
+        },
+        more,
+    )
+    envelope = {
+        "type": "OrderCreateCmd",
+        "order": order,
+        "commandId": command_id,
+        "expectedVersion": expected_version,
+    }
+    return send(ctx, envelope, dry_run=dry_run, response_format=response_format)
+
+
+UPDATES: Actions = {
+    "place": ("OrderPlaceCmd", {"ex_destination": "exDestination"}),
+    "accept": ("OrderAcceptCmd", {}),
+}
+
+
+async def update_order(
+    ctx: Ctx,
+    *,
+    action: Annotated[
+        Literal["place", "accept"],
+        Field(description="place: NEW to UNACK; accept: the market acknowledges, UNACK to LIVE"),
+    ],
+    order_id: OrderId = None,
+    ex_destination: Annotated[Raw, text("place: where to execute")] = None,
+    dry_run: DryRun = False,
+    command_id: CommandId = None,
+    expected_version: ExpectedVersion = None,
+    response_format: Format = "concise",
+) -> Annotated[CallToolResult, CommandOut]:
+    """Move an order forward: place (OrderPlaceCmd) or accept (OrderAcceptCmd). A LIVE order takes report_execution."""
+    common = {"orderId": order_id, "commandId": command_id, "expectedVersion": expected_version}
+    envelope = envelope_of(UPDATES, action, {"ex_destination": ex_destination}, common)
+    return send(ctx, envelope, dry_run=dry_run, response_format=response_format)
+
+
+ENDINGS: Actions = {
+    "cancel": ("OrderCancelCmd", {"cl_ord_id": "clOrdId", "orig_cl_ord_id": "origClOrdId", "reason": "text"}),
+    "accept_cancel": ("OrderCancelAcceptCmd", {"unsolicited": "unsolicited", "reason": "text"}),
+    "reject_cancel": ("OrderCancelRejectCmd", {"reject_code": "cxlRejReason", "reason": "text"}),
+    "reject": ("OrderRejectCmd", {"reject_code": "ordRejReason", "reason": "text"}),
+    "expire": ("OrderExpireCmd", {}),
+    "close": ("OrderCloseCmd", {"reason": "reason"}),
+}
+
+
+async def end_order(
+    ctx: Ctx,
+    *,
+    action: Annotated[
+        Literal["cancel", "accept_cancel", "reject_cancel", "reject", "expire", "close"],
+        Field(
+            description="cancel: ask the market; accept_cancel, reject_cancel: its answer; reject: order refused, no "
+            "fills; expire: time in force over; close: settle an ended order"
+        ),
+    ],
+    order_id: OrderId = None,
+    reason: Annotated[Raw, text("why; not for expire")] = None,
+    cl_ord_id: Annotated[Raw, text("cancel: your new id of the request")] = None,
+    orig_cl_ord_id: Annotated[Raw, text("cancel: current clOrdId, checked")] = None,
+    unsolicited: Annotated[Raw, flag("accept_cancel: true if nobody asked")] = None,
+    reject_code: Annotated[
+        Raw, whole("reject: OrdRejReason (FIX 103); reject_cancel: CxlRejReason (102); 99 if absent")
+    ] = None,
+    confirm: Confirm = False,
+    dry_run: DryRun = False,
+    command_id: CommandId = None,
+    expected_version: ExpectedVersion = None,
+    response_format: Format = "concise",
+) -> Annotated[CallToolResult, CommandOut]:
+    """End an order (OrderCancelCmd, OrderCancelAcceptCmd, OrderCancelRejectCmd, OrderRejectCmd, ...).
+
+    A LIVE order is cancelled by cancel, then accept_cancel.
+    """
+    given = {
+        "reason": reason,
+        "cl_ord_id": cl_ord_id,
+        "orig_cl_ord_id": orig_cl_ord_id,
+        "unsolicited": unsolicited,
+        "reject_code": reject_code,
+    }
+    common = {"orderId": order_id, "commandId": command_id, "expectedVersion": expected_version}
+    envelope = envelope_of(ENDINGS, action, given, common)
+    require_confirmation("end_order", action, confirm=confirm, dry_run=dry_run)
+    return send(ctx, envelope, dry_run=dry_run, response_format=response_format)
+
+
+TOOLS = (
+    ToolSpec(
+        create_order,
+        "Create an order",
+        required=("cl_ord_id", "account", "symbol", "side", "ord_type", "order_qty"),
+    ),
+    ToolSpec(update_order, "Move an order forward", required=("order_id",)),
+    ToolSpec(end_order, "End an order", destructive=True, required=("order_id",)),
+)

@@ -1,0 +1,198 @@
+"""Which tools read orders, executions and events?"""
+
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+from mcp_types import CallToolResult
+from pydantic import Field, StrictInt
+
+from oms_engine import Order, Refused, StoredEvent
+from oms_engine.domain.catalogue import violation
+from oms_engine.domain.events import EVENTS
+from oms_engine.domain.filters import ENTITIES
+from oms_engine.errors import problem_of, shown
+from oms_mcp.arguments import Format, Raw, ToolSpec, text, unknown_argument, whole
+from oms_mcp.seam import (
+    Backend,
+    Ctx,
+    Out,
+    answer,
+    backend_of,
+    fitted,
+    history_wire,
+    order_wire,
+    page_wire,
+    session_of,
+)
+
+_HITS = 10
+_MOST_EVENTS = 500
+
+
+class PageOut(Out):
+    """One page of rows."""
+
+    content: list[dict[str, Any]]
+    page: dict[str, int]
+    warnings: list[str]
+    truncated: str | None = None
+
+
+async def search_orders(
+    ctx: Ctx,
+    *,
+    where: Annotated[
+        list[str] | None,
+        Field(
+            description="conditions, all must hold: field=value or field__op=value; op: eq, ne, like, in, gt, gte, "
+            "lt, lte, between; such as state=LIVE, orderQty__gte=100, symbol__in=AAPL,MSFT"
+        ),
+    ] = None,
+    entity: Annotated[str, text("what to search", ENTITIES)] = "order",
+    sort: Annotated[str, Field(description="field,DESC;field2,ASC; newest first if absent")] = "",
+    page: Annotated[Raw, whole("page from 0")] = None,
+    size: Annotated[Raw, whole("rows per page, 50 if absent, at most 500")] = None,
+    fields: Annotated[list[str] | None, Field(description="only these fields of each row")] = None,
+    response_format: Format = "concise",
+) -> Annotated[CallToolResult, PageOut]:
+    """Find orders, executions or events by their camelCase fields. An unknown field is refused with the valid ones."""
+    backend = backend_of(ctx)
+    found = backend.engine.query(entity=entity, where=where or (), sort=sort, page=page or 0, size=size)
+    _require_fields(entity, fields or ())
+    wire = page_wire(found, entity, fields or (), response_format)
+    return answer(backend, wire, narrow="give more conditions, fewer fields or a smaller size")
+
+
+def _require_fields(entity: str, fields: Sequence[str]) -> None:
+    valid = [str(info.alias) for info in ENTITIES[entity].record.model_fields.values()]
+    unknown = [unknown_argument(name, f"field of {entity}", valid) for name in fields if name not in valid]
+    if unknown:
+        told = [found.model_copy(update={"field": "fields"}) for found in unknown]
+        raise Refused(problem_of(told))
+
+
+class OrderOut(Out):
+    """An order; decimals are strings, null fields are absent."""
+
+    order_id: str
+    cl_ord_id: str
+    symbol: str
+    side: str
+    ord_type: str
+    order_qty: str
+    price: str | None = None
+    state: str
+    cancel_state: str | None = None
+    cum_qty: str
+    leaves_qty: str
+    avg_px: str
+    version: int
+    executions: list[dict[str, Any]] | None = None
+    events: list[dict[str, Any]] | None = None
+    next_states: list[dict[str, Any]] | None = None
+    truncated: str | None = None
+
+
+async def get_order(
+    ctx: Ctx,
+    *,
+    order_id: Annotated[str, Field(description="orderId of the order")] = "",
+    cl_ord_id: Annotated[str, Field(description="or its clOrdId: yours first, then of any session")] = "",
+    include: Annotated[
+        list[Literal["executions", "events", "next_states"]] | None, Field(description="parts to add")
+    ] = None,
+    response_format: Format = "concise",
+) -> Annotated[CallToolResult, OrderOut]:
+    """Read one order by order_id or cl_ord_id."""
+    backend = backend_of(ctx)
+    order = _order(backend, order_id, cl_ord_id, session_of(ctx))
+    wire = order_wire(backend.engine, order, include or (), response_format)
+    return answer(backend, wire, narrow="include less, or read order_history in pages")
+
+
+def _order(backend: Backend, order_id: str, cl_ord_id: str, session_id: str) -> Order:
+    by_order, by_client = bool(order_id.strip()), bool(cl_ord_id.strip())
+    if by_order and by_client:
+        raise _refusal("ENV-03", "OMS-VAL-001", "order_id and cl_ord_id both name an order; give one of them")
+    if by_order:
+        return backend.engine.find(order_id)
+    if not by_client:
+        raise _refusal("ENV-07", "OMS-VAL-003", "order_id is missing; give order_id or cl_ord_id")
+    wanted = {"field": "clOrdId", "value": cl_ord_id}
+    own = backend.engine.query(where=[wanted, {"field": "sessionId", "value": session_id}], size=1).content
+    found = own or backend.engine.query(where=[wanted], size=_HITS).content
+    orders = [order for order in found if isinstance(order, Order)]
+    if len(orders) > 1:
+        ids = ", ".join(order.order_id for order in orders)
+        raise _refusal("ENV-07", "OMS-VAL-003", f"several orders have clOrdId {shown(cl_ord_id)}; give order_id: {ids}")
+    if not orders:
+        message = f"no order has clOrdId {shown(cl_ord_id)}; search_orders finds its orderId"
+        raise _refusal("ENV-09", "OMS-ORDER-001", message, "cl_ord_id")
+    return orders[0]
+
+
+def _refusal(rule_id: str, code: str, message: str, field: str = "order_id") -> Refused:
+    return Refused(problem_of([violation(rule_id, code, field, message)]))
+
+
+class HistoryOut(Out):
+    """Events in order; next is the position to go on after."""
+
+    events: list[dict[str, Any]]
+    next: int | None = None
+    warnings: list[str] | None = None
+    truncated: str | None = None
+
+
+async def order_history(
+    ctx: Ctx,
+    *,
+    order_id: Annotated[str, Field(description="events of this order; of all orders if absent")] = "",
+    after: Annotated[StrictInt, Field(description="only events after this position (next of the last page)")] = 0,
+    limit: Annotated[StrictInt, Field(description="most events to return, at most 500")] = 100,
+    kinds: Annotated[list[str] | None, Field(description="only these types, such as OrderFilled")] = None,
+    response_format: Format = "concise",
+) -> Annotated[CallToolResult, HistoryOut]:
+    """Read what happened: the events of one order, or of all, in the order they were written."""
+    backend = backend_of(ctx)
+    clamped = min(max(limit, 1), _MOST_EVENTS)
+    events, more = _events(backend, order_id, after, clamped, _known_kinds(kinds or ()))
+    wire = fitted(backend, history_wire(events, more=more, response_format=response_format), "give a smaller limit")
+    if "truncated" in wire:
+        wire["next"] = events[len(wire["events"]) - 1].position
+    if clamped != limit:
+        wire["warnings"] = [f"limit {shown(limit)} is outside 1 to {_MOST_EVENTS}; {clamped} is used"]
+    return answer(backend, wire)
+
+
+def _known_kinds(kinds: Sequence[str]) -> frozenset[str]:
+    for kind in kinds:
+        if kind not in EVENTS:
+            message = f"kinds {shown(kind)} is no event type; use one of {', '.join(EVENTS)}"
+            raise _refusal("ORD-21", "OMS-VAL-004", message, "kinds")
+    return frozenset(kinds)
+
+
+def _events(
+    backend: Backend, order_id: str, after: int, limit: int, kinds: frozenset[str]
+) -> tuple[list[StoredEvent], bool]:
+    """The events asked for, and whether there are more behind them."""
+    if order_id.strip():
+        source = [event for event in backend.engine.history(order_id) if event.position > after]
+        wanted = [event for event in source if not kinds or event.type in kinds]
+        return wanted[:limit], len(wanted) > limit
+    found: list[StoredEvent] = []
+    while len(found) <= limit:
+        read = backend.engine.events(after=after, limit=_MOST_EVENTS)
+        found += [event for event in read if not kinds or event.type in kinds]
+        if len(read) < _MOST_EVENTS:
+            break
+        after = read[-1].position
+    return found[:limit], len(found) > limit
+
+
+TOOLS = (
+    ToolSpec(search_orders, "Search orders", read_only=True),
+    ToolSpec(get_order, "Read an order", read_only=True),
+    ToolSpec(order_history, "Read what happened", read_only=True),
+)
