@@ -138,7 +138,7 @@ def _digits(name: str, field: str, place: str | None) -> Rule[AnyFacts]:
         field,
         lambda f: within_digits(_value(f, place, name)),
         lambda f: (
-            f"{field} {shown(str(_value(f, place, name)))} has too many digits; "
+            f"{field} {shown(format(_value(f, place, name), 'f'))} has too many digits; "
             f"at most {MAX_INTEGER_DIGITS} before and {MAX_FRACTION_DIGITS} after the point"
         ),
         scope="every decimal",

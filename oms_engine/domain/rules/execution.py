@@ -111,7 +111,7 @@ CREATE: tuple[Rule[FillFacts], ...] = (
         "OMS-VAL-005",
         "lastQty",
         lambda e, _: e.last_qty is not None and e.last_qty > 0,
-        lambda e, _: f"lastQty is {e.last_qty}; give a quantity above 0",
+        lambda e, _: f"lastQty is {e.last_qty:f}; give a quantity above 0",
         applies=lambda e, _: e.last_qty is not None,
     ),
     _on_fill(
@@ -119,7 +119,7 @@ CREATE: tuple[Rule[FillFacts], ...] = (
         "OMS-VAL-005",
         "lastPx",
         lambda e, _: e.last_px is not None and e.last_px > 0,
-        lambda e, _: f"lastPx is {e.last_px}; give a price above 0",
+        lambda e, _: f"lastPx is {e.last_px:f}; give a price above 0",
         applies=lambda e, f: e.last_px is not None and not _signed_price(f),
     ),
     *texts_and_numbers_fit(ExecutionReport, "execution"),
@@ -130,7 +130,8 @@ CREATE: tuple[Rule[FillFacts], ...] = (
         "transactTime",
         lambda e, f: e.transact_time is not None and f.now - e.transact_time <= _oldest(f),
         lambda e, f: (
-            f"transactTime {e.transact_time} is older than {f.settings.stale_execution_hours} hours; "
+            f"transactTime {e.transact_time:%Y-%m-%dT%H:%M:%SZ} is older "
+            f"than {f.settings.stale_execution_hours:f} hours; "
             "check the report, or change the setting staleExecutionHours"
         ),
         applies=lambda e, f: e.transact_time is not None and f.settings.stale_execution_hours is not None,
@@ -157,7 +158,9 @@ CREATE: tuple[Rule[FillFacts], ...] = (
         "OMS-EXEC-004",
         "lastQty",
         lambda e, f: e.last_qty is not None and e.last_qty <= _open_quantity(f),
-        lambda e, f: f"lastQty {e.last_qty} is more than the {_open_quantity(f)} that {order_name(f)} still has open",
+        lambda e, f: (
+            f"lastQty {e.last_qty:f} is more than the {_open_quantity(f):f} that {order_name(f)} still has open"
+        ),
         applies=lambda e, f: e.last_qty is not None and _takes_fills(f),
     ),
 )
@@ -247,7 +250,7 @@ BUST: tuple[Rule[BustFacts], ...] = (
         "OMS-EXEC-005",
         "execId",
         lambda f: _remaining(f) >= 0,
-        lambda f: f"taking {_named(f)} back would leave cumQty at {_remaining(f)}",
+        lambda f: f"taking {_named(f)} back would leave cumQty at {_remaining(f):f}",
         scope="whack, bust",
         applies=_active,
     ),
