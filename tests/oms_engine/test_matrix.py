@@ -20,7 +20,7 @@ OrderCloseCmd                    S-001  S-001  S-001  S-001  CLOSED CLOSED CLOSE
 ExecutionWhackCmd                E-001  E-001  E-001  LIVE   LIVE   CXL    E-001  EXP    E-005
 ExecutionBustCmd                 E-001  E-001  E-001  LIVE   LIVE   CXL    E-001  EXP    E-005
 """
-"""The outcome of each command in each state (PART is LIVE with fills): the state after it, or the code of the refusal."""
+"""The outcome of each command in each state (PART is LIVE with fills): the next state, or the code of the refusal."""
 
 PENDING = """
                                  UNACK+PCXL LIVE+PCXL  PART+PCXL

@@ -1,0 +1,427 @@
+"""Does every rule refuse what it must and let the boundary pass? One table row for each violation and each boundary."""
+
+from datetime import timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from oms_engine.domain.catalogue import RULES, citation
+from oms_engine.domain.commands import Command, ExecutionBustCmd, OrderCancelCmd, OrderCreateCmd
+from oms_engine.domain.lifecycle import MACHINES
+from oms_engine.domain.model import OrderState
+from oms_engine.domain.rules import execution, order
+from oms_engine.domain.rules.facts import Facts
+from oms_engine.domain.vocabulary import CancelState
+from oms_engine.errors import Problem
+from oms_engine.framework.validation import Rule, validate
+from oms_engine.settings import Settings
+from oms_engine.workflows import WORKFLOWS, rules_of
+from tests.oms_engine.desk import START, Desk
+
+VAL1, VAL2, VAL3, VAL4, VAL5 = (f"OMS-VAL-00{n}" for n in range(1, 6))
+STATE1, STATE2, STATE3 = (f"OMS-STATE-00{n}" for n in range(1, 4))
+
+FUTURE = "2026-01-02T09:30:00.002Z"
+LONG = {"text": 2_000, "account": 32, "clOrdId": 48, "symbol": 64, "securityDesc": 256, "exDestination": 64}
+DECIMALS = ("orderQty", "price", "stopPx", "maxFloor", "strikePrice")
+
+Changes = dict[str, object]
+
+ORDER_VIOLATIONS: list[tuple[str, str, str, Changes, Changes]] = [
+    ("ENV-02", VAL2, "colour", {"colour": "blue"}, {}),
+    ("ENV-03", VAL4, "clOrdId", {"clOrdID": "another"}, {}),
+    ("ENV-06", VAL4, "clOrdId", {"clOrdId": "c\t1"}, {}),
+    ("ENV-06", VAL4, "clOrdId", {"clOrdId": "ü"}, {}),
+    ("ENV-06", VAL4, "price", {"price": "cheap"}, {}),
+    ("ORD-02", VAL3, "symbol", {"symbol": None}, {}),
+    ("ORD-02", VAL3, "symbol", {"symbol": " \t"}, {}),
+    ("ORD-03", VAL3, "side", {"side": None}, {}),
+    ("ORD-04", VAL3, "account", {"account": ""}, {}),
+    ("ORD-06", VAL3, "clOrdId", {"clOrdId": None}, {}),
+    ("ORD-07", VAL3, "ordType", {"ordType": None}, {}),
+    ("ORD-08", VAL3, "orderQty", {"orderQty": None}, {}),
+    ("ORD-08", VAL5, "orderQty", {"orderQty": "0"}, {}),
+    ("ORD-08", VAL5, "orderQty", {"orderQty": "-0.00000001"}, {}),
+    ("ORD-09", VAL3, "price", {"price": None}, {}),
+    ("ORD-10", VAL3, "stopPx", {"ordType": "STOP", "price": None}, {}),
+    ("ORD-10", VAL3, "stopPx", {"ordType": "STOP_LIMIT"}, {}),
+    ("ORD-11", VAL3, "price", {"ordType": "STOP_LIMIT", "stopPx": "9", "price": None}, {}),
+    ("ORD-12", VAL5, "price", {"price": "0"}, {}),
+    ("ORD-12", VAL5, "price", {"price": "-1", "priceType": "PER_UNIT"}, {}),
+    ("ORD-12", VAL5, "stopPx", {"stopPx": "0"}, {}),
+    ("ORD-12", VAL5, "maxFloor", {"maxFloor": "0"}, {}),
+    ("ORD-12", VAL5, "strikePrice", {"strikePrice": "-1", "priceType": "YIELD"}, {}),
+    ("ORD-13", VAL1, "price", {"ordType": "MARKET"}, {}),
+    ("ORD-13", VAL1, "price", {"ordType": "MARKET_ON_CLOSE"}, {}),
+    ("ORD-14", VAL5, "orderQty", {"orderQty": "10000000.00000001"}, {}),
+    ("ORD-14", VAL5, "orderQty", {"orderQty": "501"}, {"maxOrderQty": "500"}),
+    ("ORD-15", VAL5, "cumQty", {"cumQty": "1000.00000001"}, {}),
+    ("ORD-16", VAL3, "expireTime", {"timeInForce": "GOOD_TILL_DATE"}, {}),
+    ("ORD-16", VAL5, "expireTime", {"timeInForce": "GOOD_TILL_DATE", "expireTime": "2026-01-02T09:30:00.001Z"}, {}),
+    ("ORD-21", VAL4, "side", {"side": "buy"}, {}),
+    ("ORD-22", VAL4, "orderId", {"orderId": "o/1"}, {}),
+    ("ORD-22", VAL4, "orderId", {"orderId": "../../etc/passwd"}, {}),
+    ("TICK-01", VAL5, "price", {"price": "100.03"}, {"tickSize": "0.05"}),
+    ("TICK-01", VAL5, "stopPx", {"stopPx": "100.03"}, {"tickSize": {"IBM": "0.05"}}),
+    ("TICK-01", VAL5, "price", {"price": "100.03"}, {"tickSize": {"EQUITY": "0.05", "*": "0.01"}}),
+    *(("ORD-17", VAL5, name, {name: "1.123456789"}, {}) for name in DECIMALS),
+    *(("ORD-17", VAL5, name, {name: "1" * 19}, {}) for name in DECIMALS),
+    *(("ORD-18", VAL5, name, {name: "x" * (most + 1)}, {}) for name, most in LONG.items()),
+]
+"""Rule, code, field: what is changed in a good order, and in the settings, so that this rule refuses it."""
+
+ORDER_BOUNDARIES: list[tuple[str, Changes, Changes]] = [
+    ("ENV-03", {"clOrdId": "same", "clOrdID": "same"}, {}),
+    ("ENV-06", {"clOrdId": " ~!"}, {}),
+    ("ORD-08", {"orderQty": "0.00000001"}, {}),
+    ("ORD-09", {"ordType": "MARKET", "price": None}, {}),
+    ("ORD-10", {"ordType": "STOP", "price": None, "stopPx": "0.00000001"}, {}),
+    ("ORD-11", {"ordType": "STOP_LIMIT", "stopPx": "9"}, {}),
+    ("ORD-12", {"price": "0", "priceType": "SPREAD"}, {}),
+    ("ORD-12", {"price": "-3", "stopPx": "-1", "priceType": "YIELD"}, {}),
+    ("ORD-12", {"price": "0.00000001", "maxFloor": "0.00000001", "strikePrice": "0.00000001"}, {}),
+    ("ORD-13", {"ordType": "STOP", "stopPx": "5"}, {}),
+    ("ORD-14", {"orderQty": "10000000"}, {}),
+    ("ORD-14", {"orderQty": "500.0"}, {"maxOrderQty": "500"}),
+    ("ORD-15", {"cumQty": "1000.00"}, {}),
+    ("ORD-16", {"timeInForce": "GOOD_TILL_DATE", "expireTime": FUTURE}, {}),
+    ("ORD-17", {"price": "999999999999999999.99999999"}, {}),
+    ("ORD-17", {"price": "000000000000000000001.10000000000000000000"}, {}),
+    ("ORD-22", {"orderId": "A-z_0.9" + "x" * 57}, {}),
+    ("TICK-01", {"price": "100.05"}, {"tickSize": "0.05"}),
+    ("TICK-01", {"price": "100.03"}, {"tickSize": {"FUND": "0.05"}}),
+    ("TICK-01", {"price": "100.03"}, {"tickSize": {"IBM": "0.01", "*": "0.05"}}),
+    ("TICK-01", {"price": "100.03", "assetClass": "FUND"}, {"tickSize": {"EQUITY": "0.05"}}),
+    *(("ORD-18", {name: "x" * most}, {}) for name, most in LONG.items()),
+]
+"""Rule: the nearest good order, which it lets pass."""
+
+FILL_VIOLATIONS: list[tuple[str, str, str, str, Changes, Changes]] = [
+    ("EX-01", "OMS-ORDER-001", "orderId", "LIVE", {"orderId": "nobody"}, {}),
+    ("EX-02", VAL3, "orderId", "LIVE", {"orderId": None}, {}),
+    ("EX-02", VAL3, "execId", "LIVE", {"execId": " "}, {}),
+    ("EX-03", VAL3, "lastQty", "LIVE", {"lastQty": None}, {}),
+    ("EX-03", VAL3, "lastPx", "LIVE", {"lastPx": None}, {}),
+    ("EX-03", VAL5, "lastQty", "LIVE", {"lastQty": "0"}, {}),
+    ("EX-03", VAL5, "lastPx", "LIVE", {"lastPx": "-1"}, {}),
+    ("ORD-17", VAL5, "lastQty", "LIVE", {"lastQty": "0.000000001"}, {}),
+    ("ORD-17", VAL5, "dayAvgPx", "LIVE", {"dayAvgPx": "0.000000001"}, {}),
+    ("ORD-18", VAL5, "lastMkt", "LIVE", {"lastMkt": "x" * 65}, {}),
+    ("ENV-06", VAL4, "execId", "LIVE", {"execId": "é"}, {}),
+    ("EX-04", STATE2, "orderId", "UNACK", {}, {}),
+    ("EX-05", "OMS-EXEC-004", "lastQty", "LIVE", {"lastQty": "1000.00000001"}, {}),
+    ("EX-05", "OMS-EXEC-004", "lastQty", "PART", {"lastQty": "701"}, {}),
+    ("EX-06", "OMS-EXEC-002", "execId", "PART", {"execId": "e1"}, {}),
+    ("EX-07", VAL5, "transactTime", "LIVE", {"transactTime": "2026-01-01T09:30:00Z"}, {"staleExecutionHours": "24"}),
+    ("EX-09", "OMS-EXEC-003", "execType", "LIVE", {"execType": "4"}, {}),
+]
+FILL_BOUNDARIES: list[tuple[str, str, Changes, Changes]] = [
+    ("EX-03", "LIVE", {"lastQty": "0.00000001", "lastPx": "0.00000001"}, {}),
+    ("EX-05", "PART", {"lastQty": "700"}, {}),
+    ("EX-06", "PART", {"execId": "E1"}, {}),
+    ("EX-07", "LIVE", {"transactTime": "2026-01-01T09:30:00.004Z"}, {"staleExecutionHours": "24"}),
+    ("EX-07", "LIVE", {"transactTime": "1999-01-01T00:00:00Z"}, {}),
+    ("EX-09", "LIVE", {"execType": "1"}, {}),
+    ("EX-09", "LIVE", {"execType": "2"}, {}),
+    ("EX-09", "LIVE", {"execType": "F"}, {}),
+    ("ORD-18", "LIVE", {"execId": "~" * 64}, {}),
+]
+
+FOUR_EYES: Changes = {"execId": "e1", "requestedBy": "ann", "approvedBy": "bob"}
+OPS: Changes = {"roles": {"OrderExpireCmd": ["ops"]}}
+LEVELS: Changes = {"whack.levels": "0,30000,60000"}
+TILL_DATE: Changes = {"timeInForce": "GOOD_TILL_DATE", "expireTime": "2026-01-02T10:00:00Z"}
+
+COMMAND_VIOLATIONS: list[tuple[str, str, str, str, str, Changes, Changes]] = [
+    ("ENV-04", "OMS-LOCK-001", "expectedVersion", "LIVE", "OrderExpireCmd", {"expectedVersion": 2}, {}),
+    ("ENV-06", VAL4, "commandId", "LIVE", "OrderExpireCmd", {"commandId": "a b"}, {}),
+    ("ENV-06", VAL4, "unsolicited", "LIVE", "OrderCancelAcceptCmd", {"unsolicited": "yes"}, {}),
+    ("ENV-07", VAL3, "orderId", "LIVE", "OrderAcceptCmd", {"orderId": None}, {}),
+    ("ENV-07", VAL3, "execId", "PART", "ExecutionBustCmd", {"execId": ""}, {}),
+    (
+        "ENV-08",
+        "OMS-AUTH-003",
+        "actor",
+        "LIVE",
+        "OrderExpireCmd",
+        {"actor": "eve"},
+        OPS,
+    ),
+    ("ENV-09", "OMS-ORDER-001", "orderId", "LIVE", "OrderAcceptCmd", {"orderId": "nobody"}, {}),
+    ("ORD-18", VAL5, "commandId", "LIVE", "OrderExpireCmd", {"commandId": "x" * 65}, {}),
+    ("ORD-18", VAL5, "sessionId", "LIVE", "OrderExpireCmd", {"sessionId": "x" * 65}, {}),
+    ("ORD-18", VAL5, "reason", "FILLED", "OrderCloseCmd", {"reason": "x" * 2001}, {}),
+    ("ORD-21", VAL4, "ordRejReason", "LIVE", "OrderRejectCmd", {"ordRejReason": 17}, {}),
+    ("ORD-21", VAL4, "cxlRejReason", "LIVE+PCXL", "OrderCancelRejectCmd", {"cxlRejReason": "99"}, {}),
+    ("LIF-01", STATE1, "orderId", "LIVE", "OrderPlaceCmd", {}, {}),
+    ("LIF-01", STATE1, "orderId", "NEW", "OrderAcceptCmd", {}, {}),
+    ("LIF-02", STATE2, "orderId", "LIVE", "OrderCancelAcceptCmd", {}, {}),
+    ("LIF-02", STATE2, "orderId", "LIVE", "OrderCancelRejectCmd", {}, {}),
+    ("LIF-03", STATE3, "orderId", "CLOSED", "OrderAcceptCmd", {}, {}),
+    ("CXL-01", "OMS-ORDER-001", "orderId", "LIVE", "OrderCancelCmd", {"orderId": "nobody"}, {}),
+    ("CXL-02", VAL1, "origClOrdId", "LIVE", "OrderCancelCmd", {"origClOrdId": "other"}, {}),
+    ("CXL-02", "OMS-ORDER-002", "clOrdId", "LIVE", "OrderCancelCmd", {"clOrdId": "c1"}, {}),
+    ("CXL-03", "OMS-ORDER-006", "orderId", "FILLED", "OrderCancelCmd", {}, {}),
+    ("CXL-03", "OMS-ORDER-005", "orderId", "CXL", "OrderCancelCmd", {}, {}),
+    ("CXL-03", STATE3, "orderId", "REJ", "OrderCancelCmd", {}, {}),
+    ("CXL-04", STATE2, "orderId", "LIVE+PCXL", "OrderCancelCmd", {}, {}),
+    ("CXL-07", STATE1, "orderId", "NEW", "OrderCancelCmd", {}, {}),
+    ("ENV-06", VAL4, "clOrdId", "LIVE", "OrderCancelCmd", {"clOrdId": "ü"}, {}),
+    ("END-01", STATE1, "orderId", "FILLED", "OrderRejectCmd", {}, {}),
+    ("END-01", STATE2, "orderId", "PART", "OrderRejectCmd", {}, {}),
+    ("END-02", STATE1, "orderId", "UNACK", "OrderExpireCmd", {}, {}),
+    ("END-03", STATE1, "orderId", "LIVE", "OrderCloseCmd", {}, {}),
+    ("WHK-01", "OMS-AUTH-001", "approvedBy", "PART", "ExecutionWhackCmd", {**FOUR_EYES, "approvedBy": None}, {}),
+    ("WHK-01", "OMS-AUTH-001", "approvedBy", "PART", "ExecutionWhackCmd", {**FOUR_EYES, "requestedBy": None}, {}),
+    ("WHK-01", "OMS-AUTH-001", "approvedBy", "PART", "ExecutionWhackCmd", {**FOUR_EYES, "approvedBy": " ANN "}, {}),
+    ("WHK-02", "OMS-AUTH-002", "approvalLevel", "PART", "ExecutionWhackCmd", FOUR_EYES, LEVELS),
+    ("WHK-03", "OMS-ORDER-001", "orderId", "PART", "ExecutionBustCmd", {"execId": "e1", "orderId": "nobody"}, {}),
+    ("WHK-03", "OMS-EXEC-001", "execId", "PART", "ExecutionBustCmd", {"execId": "e2"}, {}),
+    ("WHK-03", "OMS-EXEC-001", "execId", "PART", "ExecutionBustCmd", {"execId": "e2", "orderId": None}, {}),
+    ("WHK-05", "OMS-EXEC-005", "execId", "CLOSED", "ExecutionBustCmd", {"execId": "e1"}, {}),
+]
+COMMAND_BOUNDARIES: list[tuple[str, str, str, Changes, Changes]] = [
+    ("ENV-04", "LIVE", "OrderExpireCmd", {"expectedVersion": 3}, {}),
+    ("ENV-08", "LIVE", "OrderExpireCmd", {"actor": "ops"}, {"roles": {"OrderExpireCmd": ["ops"]}}),
+    ("ENV-08", "LIVE", "OrderExpireCmd", {"actor": "eve"}, {"roles": {"OrderCloseCmd": ["ops"]}}),
+    ("ORD-18", "LIVE", "OrderExpireCmd", {"commandId": "x" * 64, "actor": "y" * 64}, {}),
+    ("CXL-02", "LIVE", "OrderCancelCmd", {"clOrdId": "c2", "origClOrdId": "c1"}, {}),
+    ("CXL-06", "PART", "OrderCancelCmd", {}, {}),
+    ("END-01", "LIVE", "OrderRejectCmd", {}, {}),
+    ("WHK-01", "PART", "ExecutionWhackCmd", FOUR_EYES, {}),
+    ("WHK-01", "PART", "ExecutionWhackCmd", {"execId": "e1"}, {"whack.fourEyes": False}),
+    ("WHK-01", "PART", "ExecutionWhackCmd", {**FOUR_EYES, "approvedBy": "ann"}, {"whack.fourEyes": False}),
+    ("WHK-02", "PART", "ExecutionWhackCmd", FOUR_EYES, {"whack.levels": "0,30000.00000001,60000"}),
+    ("WHK-02", "PART", "ExecutionWhackCmd", {**FOUR_EYES, "approvalLevel": "HEAD_OF_TRADING"}, LEVELS),
+    ("WHK-02", "PART", "ExecutionWhackCmd", FOUR_EYES, {**LEVELS, "approvers": {"bob": "HEAD_OF_TRADING"}}),
+    ("WHK-03", "PART", "ExecutionBustCmd", {"execId": "e1", "orderId": None}, {}),
+    ("WHK-03", "PART", "ExecutionBustCmd", {"executionId": "e1"}, {}),
+]
+
+ELSEWHERE = {
+    "ENV-01": "test_envelopes.py: without a known type there is no command to ask",
+    "ENV-05": "test_idempotency.py",
+    "ORD-01": "below",
+    "ORD-05": "below",
+    "ORD-19": "test_idempotency.py",
+    "ORD-20": "not in this version",
+    "END-02": "below, beside the table",
+    "WHK-04": "below",
+    "CXL-05": "below, on constructed facts: no command of this version replaces",
+    "CXL-06": "below, on constructed facts: an open order always has leaves",
+    "WHK-06": "below, on constructed facts: an active execution is part of cumQty",
+    "EX-08": "no order has children in this version",
+    "BST-01": "a bust is asked WHK-03 to WHK-06, which the table asks of it",
+    "QRY-01": "test_filters.py",
+    "QRY-02": "test_filters.py",
+    "QRY-03": "test_filters.py",
+    "QRY-04": "test_filters.py",
+    "QRY-05": "test_filters.py",
+    "CNF-01": "a rule of the tools, not of the engine",
+}
+
+
+def _told(problem: Problem, rule_id: str, code: str, field: str) -> None:
+    """The problem names this rule, with its code, field, sentence and section."""
+    found = [one for one in problem.violations if (one.rule_id, one.code, one.field) == (rule_id, code, field)]
+    assert len(found) == 1, problem.violations
+    assert found[0].citation == citation(rule_id) == problem.violations[problem.violations.index(found[0])].citation
+    assert len(found[0].message) > 20
+    assert problem.error_code == problem.violations[0].code
+    assert problem.citation == problem.violations[0].citation
+
+
+def _desk(settings: Changes) -> Desk:
+    return Desk(**{name.replace(".", "__"): value for name, value in settings.items()})
+
+
+def _without_nothing(fields: Changes) -> Changes:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def test_every_rule_is_violated_by_a_test() -> None:
+    tables: list[list[Any]] = [ORDER_VIOLATIONS, FILL_VIOLATIONS, COMMAND_VIOLATIONS]
+    violated = {row[0] for table in tables for row in table}
+    assert set(RULES) <= violated | set(ELSEWHERE)
+
+
+@pytest.mark.parametrize(("rule_id", "code", "field", "changes", "settings"), ORDER_VIOLATIONS)
+def test_an_order_is_refused(rule_id: str, code: str, field: str, changes: Changes, settings: Changes) -> None:
+    desk = _desk(settings)
+    _told(desk.refused("OrderCreateCmd", order=desk.asked(**changes)), rule_id, code, field)
+
+
+@pytest.mark.parametrize(("rule_id", "changes", "settings"), ORDER_BOUNDARIES)
+def test_an_order_at_the_boundary_is_accepted(rule_id: str, changes: Changes, settings: Changes) -> None:
+    result = _desk(settings).create(**changes)
+    assert result.ok, (rule_id, result.message)
+
+
+def _fill(desk: Desk, state: str, changes: Changes) -> Changes:
+    fill = {"orderId": desk.given(state), "execId": "new", "lastQty": "100", "lastPx": "100"}
+    return _without_nothing(fill | changes)
+
+
+@pytest.mark.parametrize(("rule_id", "code", "field", "state", "changes", "settings"), FILL_VIOLATIONS)
+def test_a_fill_is_refused(
+    rule_id: str, code: str, field: str, state: str, changes: Changes, settings: Changes
+) -> None:
+    desk = _desk(settings)
+    problem = desk.refused("ExecutionCreateCmd", execution=_fill(desk, state, changes))
+    _told(problem, rule_id, code, field)
+
+
+@pytest.mark.parametrize(("rule_id", "state", "changes", "settings"), FILL_BOUNDARIES)
+def test_a_fill_at_the_boundary_is_booked(rule_id: str, state: str, changes: Changes, settings: Changes) -> None:
+    desk = _desk(settings)
+    result = desk.do("ExecutionCreateCmd", execution=_fill(desk, state, changes))
+    assert result.ok, (rule_id, result.message)
+
+
+@pytest.mark.parametrize(("rule_id", "code", "field", "state", "kind", "changes", "settings"), COMMAND_VIOLATIONS)
+def test_a_command_is_refused(
+    rule_id: str, code: str, field: str, state: str, kind: str, changes: Changes, settings: Changes
+) -> None:
+    desk = _desk(settings)
+    order_id = desk.given(state)
+    _told(desk.refused(kind, **_without_nothing({"orderId": order_id} | changes)), rule_id, code, field)
+
+
+@pytest.mark.parametrize(("rule_id", "state", "kind", "changes", "settings"), COMMAND_BOUNDARIES)
+def test_a_command_at_the_boundary_is_carried_out(
+    rule_id: str, state: str, kind: str, changes: Changes, settings: Changes
+) -> None:
+    desk = _desk(settings)
+    order_id = desk.given(state)
+    result = desk.do(kind, **_without_nothing({"orderId": order_id} | changes))
+    assert result.ok, (rule_id, result.message)
+
+
+def test_a_create_without_an_order_is_refused(desk: Desk) -> None:
+    _told(desk.refused("OrderCreateCmd"), "ORD-01", VAL3, "order")
+    _told(desk.refused("OrderCreateCmd", order=None), "ORD-01", VAL3, "order")
+
+
+def test_a_fill_without_an_execution_is_refused(desk: Desk) -> None:
+    _told(desk.refused("ExecutionCreateCmd"), "EX-01", VAL3, "execution")
+
+
+def test_an_order_without_any_session_is_refused(desk: Desk) -> None:
+    desk.engine.session_id = " "
+    _told(desk.refused("OrderCreateCmd", order=desk.asked()), "ORD-05", VAL3, "sessionId")
+    assert desk.do("OrderCreateCmd", order=desk.asked(), sessionId="mine").ok
+    assert desk.engine.execute({"type": "OrderCreateCmd", "order": desk.asked()}, session_id="caller").ok
+
+
+def test_an_order_id_is_given_to_one_order_only(desk: Desk) -> None:
+    first = desk.given("LIVE")
+    _told(desk.refused("OrderCreateCmd", order=desk.asked(orderId=first)), "ORD-22", "OMS-DATA-001", "orderId")
+
+
+def test_an_execution_is_taken_back_once(desk: Desk) -> None:
+    order_id = desk.given("PART")
+    desk.ok("ExecutionBustCmd", orderId=order_id, execId="e1")
+    problem = desk.refused("ExecutionWhackCmd", orderId=order_id, **FOUR_EYES)
+    _told(problem, "WHK-04", "OMS-EXEC-005", "execId")
+    assert "BUSTED" in problem.detail
+
+
+def test_an_execution_id_on_several_orders_needs_the_order(desk: Desk) -> None:
+    first, second = desk.given("PART"), desk.given("PART")
+    problem = desk.refused("ExecutionBustCmd", execId="e1")
+    _told(problem, "WHK-03", VAL3, "orderId")
+    assert first in problem.detail
+    assert second in problem.detail
+    assert desk.ok("ExecutionBustCmd", execId="e1", orderId=second).id == "e1"
+    assert desk.order(first).cum_qty == 300
+
+
+def test_an_execution_of_a_spread_may_cost_nothing(desk: Desk) -> None:
+    order_id = desk.given("LIVE", priceType="SPREAD")
+    fill = {"orderId": order_id, "execId": "e1", "lastQty": "10", "lastPx": "-0.5"}
+    desk.ok("ExecutionCreateCmd", execution=fill)
+    assert desk.order(order_id).avg_px == Decimal("-0.5")
+
+
+def test_an_order_without_end_does_not_expire(desk: Desk) -> None:
+    order_id = desk.given("LIVE", timeInForce="GOOD_TILL_CANCEL")
+    _told(desk.refused("OrderExpireCmd", orderId=order_id), "END-02", STATE2, "orderId")
+
+
+def test_an_order_with_a_date_expires_when_it_has_come(desk: Desk) -> None:
+    order_id = desk.given("LIVE", **TILL_DATE)
+    _told(desk.refused("OrderExpireCmd", orderId=order_id), "END-02", STATE2, "orderId")
+    desk.clock.now = START + timedelta(minutes=30) - timedelta(milliseconds=1)
+    assert desk.ok("OrderExpireCmd", orderId=order_id).state == "EXP"
+    assert desk.order(order_id).tif_timestamp == START + timedelta(minutes=30)
+
+
+def _facts(desk: Desk, command: Command, order_id: str, **changes: object) -> Facts[Any]:
+    state = desk.engine.state_at(order_id)
+    assert state is not None
+    changed = OrderState(state.order.model_copy(update=changes), state.executions, state.notional)
+    return Facts(
+        command=command,
+        settings=desk.engine.settings,
+        machine=MACHINES["standard"],
+        now=START,
+        session_id="S1",
+        actor="S1",
+        state=changed,
+    )
+
+
+@pytest.mark.parametrize(
+    ("rule_id", "code", "changes"),
+    [
+        ("CXL-05", STATE2, {"cancel_state": CancelState.PMOD}),
+        ("CXL-06", "OMS-ORDER-006", {"leaves_qty": Decimal(0)}),
+        ("CXL-06", "OMS-ORDER-006", {"leaves_qty": Decimal("-0.00000001")}),
+    ],
+)
+def test_a_cancel_meets_what_no_command_of_this_version_brings_about(
+    rule_id: str, code: str, changes: Changes, desk: Desk
+) -> None:
+    facts = _facts(desk, OrderCancelCmd(order_id="o1"), desk.given("LIVE"), **changes)
+    found = validate(order.CANCEL, facts).violations
+    assert [(one.rule_id, one.code, one.citation) for one in found] == [(rule_id, code, citation(rule_id))]
+    assert "o1" in found[0].message
+
+
+def test_a_bust_never_takes_back_more_than_is_booked(desk: Desk) -> None:
+    command = ExecutionBustCmd(order_id="o1", exec_id="e1")
+    order_id = desk.given("PART")
+    found = validate(execution.BUST, _facts(desk, command, order_id, cum_qty=Decimal("299.99999999"))).violations
+    assert [(one.rule_id, one.code) for one in found] == [("WHK-06", "OMS-EXEC-005")]
+    assert found[0].message.endswith("would leave cumQty at -0.00000001")
+    assert validate(execution.BUST, _facts(desk, command, order_id)).ok
+
+
+def test_rules_that_look_at_the_order_are_silent_without_one() -> None:
+    facts: Facts[OrderCreateCmd] = Facts(
+        command=OrderCreateCmd(),
+        settings=Settings(),
+        machine=MACHINES["standard"],
+        now=START,
+        session_id="S1",
+        actor="S1",
+    )
+    assert [one.rule_id for one in validate(order.CREATE, facts).violations] == ["ORD-01"]
+
+
+def _all_rules() -> list[tuple[str, Rule[Any]]]:
+    return [(name, rule) for name in WORKFLOWS for rule in rules_of(name)]
+
+
+def test_a_message_shows_small_numbers_without_an_exponent(desk: Desk) -> None:
+    problem = desk.refused("OrderCreateCmd", order=desk.asked(orderQty="-0.00000001"))
+    assert problem.detail == "orderQty is -0.00000001; give a quantity above 0"
+
+
+def test_every_rule_object_stands_in_the_catalogue_and_cites_its_section() -> None:
+    for command, rule in _all_rules():
+        assert rule.id in RULES, command
+        assert rule.citation == citation(rule.id)
+        assert rule.description == RULES[rule.id][1]
+        assert rule.scope
