@@ -251,7 +251,7 @@ class _Reader:
             if isinstance(values.get(name), Mapping):
                 inner = dict(values[name])
                 if nested is NewOrder:
-                    inner = self._without_system_fields(inner)
+                    inner = self._without_system_fields(self._without_session(inner, values))
                 values[name] = self._known(nested, inner, (name,))
         command = self._construct(values)
         return Draft(
@@ -262,6 +262,16 @@ class _Reader:
             frozenset(self.malformed),
             self.ignored,
         )
+
+    def _without_session(self, order: dict[str, Any], values: dict[str, Any]) -> dict[str, Any]:
+        """An order may name its session itself; it is the session of the envelope, and must not differ from it."""
+        session = order.pop("sessionId", None)
+        if _is_blank(session):
+            return order
+        if values.setdefault("sessionId", session) != session:
+            message = f"sessionId of order {shown(session)} differs from that of the envelope; send one of them"
+            self.envelope.append(violation("ENV-03", "OMS-VAL-004", "sessionId", message))
+        return order
 
     def _without_system_fields(self, order: dict[str, Any]) -> dict[str, Any]:
         given = {key for key in order if key in _SYSTEM_NAMES}

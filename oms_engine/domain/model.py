@@ -179,7 +179,7 @@ class Execution(BookedFill):
         return self.status in {ExecutionStatus.ACTIVE, ExecutionStatus.CORRECTED}
 
 
-SYSTEM_FIELDS = frozenset(Order.model_fields) - frozenset(NewOrder.model_fields) | {"cum_qty"}
+SYSTEM_FIELDS = frozenset(Order.model_fields) - frozenset(NewOrder.model_fields) - {"session_id"} | {"cum_qty"}
 """Fields of an order that only the system sets (Python names)."""
 
 

@@ -254,9 +254,9 @@ CREATE: tuple[Rule[CreateFacts], ...] = (
 )
 
 
-def _finished(command: str) -> Rule[AnyFacts]:
+def _finished(command: str, rule_id: str = "LIF-03") -> Rule[AnyFacts]:
     return rule(
-        "LIF-03",
+        rule_id,
         "OMS-STATE-003",
         "orderId",
         lambda f: not f.machine.is_terminal_state(order_state(f)),
@@ -293,7 +293,7 @@ def _about(rule_id: str, command: type[Command], target: State) -> tuple[Rule[An
     return (
         *_names_order(command),
         order_exists("ENV-09"),
-        _finished(command.__name__),
+        _finished(command.__name__, "END-03" if target is State.CLOSED else "LIF-03"),
         _into(rule_id, command.__name__, target),
     )
 
