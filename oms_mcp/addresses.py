@@ -5,9 +5,7 @@ from urllib.parse import parse_qs, unquote
 from knowledge_base import InvalidArgument, Reading
 from oms_engine.domain.catalogue import violation
 from oms_engine.errors import Refused, problem_of, shown
-from oms_mcp.seam import Backend, Wire, compact, history_wire, order_wire
-
-SCHEMES = ("kb://", "order://", "oms://")
+from oms_mcp.seam import Backend, Wire, compact, history_wire, order_wire, without_paths
 
 STATUS = "oms://status"
 INDEX = "kb://index"
@@ -63,7 +61,7 @@ def events_json(backend: Backend, order_id: str) -> Wire:
 def status(backend: Backend) -> Wire:
     """How the server stands: its mode, tools and counts, and the state of the knowledge base."""
     library = backend.library.status()
-    note = {"note": library.note} if library.note else {}
+    note = {"note": without_paths(library.note)} if library.note else {}
     return {
         "version": backend.version,
         "mode": backend.engine.mode,

@@ -5,6 +5,7 @@ import inspect
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Any, get_args, get_origin
 
 from mcp.server.mcpserver.tools import Tool
@@ -16,7 +17,7 @@ from pydantic_core import ErrorDetails
 from oms_engine.domain.catalogue import in_catalogue_order, violation
 from oms_engine.errors import Refused, problem_of, shown
 from oms_engine.framework.validation import Violation
-from oms_mcp.seam import ResponseFormat, Wire
+from oms_mcp.seam import Out, ResponseFormat, Wire
 
 Raw = Any
 """An argument that goes to the engine as it came, because the engine says best what is wrong with it."""
@@ -59,6 +60,7 @@ class ToolSpec:
     """A tool as its module declares it; `required` names the arguments that the engine asks for."""
 
     run: Callable[..., Any]
+    answers: type[Out]
     title: str
     read_only: bool = False
     destructive: bool = False
@@ -72,16 +74,30 @@ class ToolSpec:
 
 
 class Arguments(FuncMetadata):
-    """Arguments as they came: only lists and objects that a client sent as JSON text are parsed, null is absent."""
+    """Reads the arguments of one tool; whatever it does not declare is refused by name, and null is absent."""
 
-    def pre_parse_json(self, data: dict[str, Any]) -> dict[str, Any]:
-        """The arguments to validate."""
+    tool: str
+
+    def validate_arguments(self, arguments_to_validate: dict[str, Any]) -> dict[str, Any]:
+        """The arguments for the tool's function; raises Refused with everything that is wrong with them."""
         fields = self.arg_model.model_fields
-        given = {name: value for name, value in data.items() if value is not None or name not in fields}
-        return {
-            name: _structure(value) if name in fields and _takes_structure(fields[name].annotation) else value
-            for name, value in given.items()
+        found = [
+            unknown_argument(name, f"argument of {self.tool}", [*fields])
+            for name in arguments_to_validate
+            if name not in fields
+        ]
+        given = {
+            name: _structure(value) if _takes_structure(fields[name].annotation) else value
+            for name, value in arguments_to_validate.items()
+            if name in fields and value is not None
         }
+        try:
+            read = self.arg_model.model_validate(given).model_dump_one_level()
+        except ValidationError as error:
+            found += [_misuse(self.tool, details) for details in error.errors(include_url=False)]
+        if found:
+            raise Refused(problem_of(in_catalogue_order(found)))
+        return read
 
 
 def _takes_structure(annotation: object) -> bool:
@@ -89,6 +105,7 @@ def _takes_structure(annotation: object) -> bool:
 
 
 def _structure(value: object) -> object:
+    """A list or an object, also when a client sent it as JSON text."""
     if not isinstance(value, str):
         return value
     try:
@@ -111,17 +128,23 @@ def build(spec: ToolSpec) -> Tool:
             idempotent_hint=spec.idempotent,
             open_world_hint=False,
         ),
+        structured_output=False,
     )
-    made = tool.fn_metadata
-    made.arg_model.model_config["extra"] = "forbid"
-    made.arg_model.model_rebuild(force=True)
-    tool.parameters = portable(made.arg_model.model_json_schema())
-    required = [*tool.parameters.get("required", ()), *spec.required]
-    tool.parameters |= {"required": required} if required else {}
+    schema = portable(tool.parameters)
+    required = [*schema.get("required", ()), *spec.required]
+    tool.parameters = {**schema, **({"required": required} if required else {}), "additionalProperties": False}
     tool.fn_metadata = Arguments(
-        arg_model=made.arg_model, output_model=made.output_model, output_schema=portable(made.output_schema or {})
+        tool=tool.name,
+        arg_model=tool.fn_metadata.arg_model,
+        output_model=spec.answers,
+        output_schema=_output_schema(spec.answers),
     )
     return tool
+
+
+@cache
+def _output_schema(answers: type[Out]) -> Wire:
+    return portable(answers.model_json_schema())
 
 
 def portable(schema: Wire) -> Wire:
@@ -149,17 +172,9 @@ def _is_noise(key: str, value: object) -> bool:
     )
 
 
-def misuse(tool: Tool, error: ValidationError) -> list[Violation]:
-    """What is wrong with the arguments of a call, in our words, with the valid names and values."""
-    names = [*tool.parameters.get("properties", {})]
-    return in_catalogue_order([_violation(tool.name, names, details) for details in error.errors(include_url=False)])
-
-
-def _violation(tool: str, names: Sequence[str], details: ErrorDetails) -> Violation:
+def _misuse(tool: str, details: ErrorDetails) -> Violation:
     field = _place(details["loc"])
     match details["type"]:
-        case "extra_forbidden":
-            return unknown_argument(field, f"argument of {tool}", names)
         case "missing":
             return violation("ENV-07", "OMS-VAL-003", field, f"{field} is missing; {tool} needs it")
         case "literal_error":

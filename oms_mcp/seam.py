@@ -5,6 +5,7 @@ nulls, decimals as strings. Text and structured content of an answer are made fr
 """
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -43,6 +44,7 @@ CHARACTERS_PER_TOKEN = 4
 
 _SESSION_LENGTH = 64
 _SENTENCE = 400
+_PATH = re.compile(r"(?<![\w/.])(?:[A-Za-z]:[/\\]|[/\\~])[^\s'\"`,;)\]]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,6 +273,11 @@ def _prefix(items: Sequence[object], room: int) -> int:
         room -= len(compact(items[kept])) + 1
         kept += room > 0
     return max(kept, 1)
+
+
+def without_paths(note: str) -> str:
+    """A note for operators as a client may read it: paths of this machine are left out."""
+    return _PATH.sub("...", note)
 
 
 class Out(BaseModel):

@@ -2,24 +2,24 @@
 
 import logging
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
 from mcp.server import MCPServer
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import CallToolResult, InputRequiredResult
-from pydantic import ValidationError
 
 from knowledge_base import Library
-from oms_engine import Engine, Problem, SettingsError
+from oms_engine import Engine, Problem, Settings, SettingsError
 from oms_engine.domain.catalogue import violation
 from oms_engine.errors import problem_of, shown
-from oms_mcp.arguments import ToolSpec, build, misuse
+from oms_engine.framework.validation import Violation
+from oms_mcp.arguments import ToolSpec, build
 from oms_mcp.resources import add_resources
 from oms_mcp.seam import Backend, answer, internal_problem, problem_from, refused_wire
 from oms_mcp.tools import executions, knowledge, orders, queries, raw, states
@@ -39,6 +39,8 @@ TOOLSETS: Mapping[str, tuple[ToolSpec, ...]] = {
 DEFAULT_TOOLSETS = ("orders", "executions", "queries", "states", "knowledge")
 
 _COMMAND_TOOLS = frozenset(spec.name for spec in (*orders.TOOLS, *executions.TOOLS))
+MAX_RESULT_TOKENS = 20_000
+_LEAST_RESULT_TOKENS = 500
 _HANDSHAKE = frozenset({"initialize", "server/discover"})
 
 logger = logging.getLogger(__name__)
@@ -46,19 +48,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class ServerOptions:
-    """How one process serves.
+    """What a server offers.
 
     Attributes:
-        db: Path or URL of the database; a private sandbox in memory when not given.
         toolsets: Names of toolsets, or `all`.
         max_result_tokens: Longest result; longer ones are cut.
-        settings: Settings of the engine by dotted name.
     """
 
-    db: str = ":memory:"
     toolsets: Sequence[str] = DEFAULT_TOOLSETS
-    max_result_tokens: int = 20_000
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    max_result_tokens: int = MAX_RESULT_TOKENS
 
 
 def chosen_toolsets(names: Sequence[str]) -> tuple[str, ...]:
@@ -101,8 +99,6 @@ class OmsServer(MCPServer[Backend]):
         if tool is None:
             return problem_of([_unknown_tool(name, self._backend.tools)])
         cause = error.__cause__
-        if isinstance(cause, ValidationError) and cause.title == tool.fn_metadata.arg_model.__name__:
-            return problem_of(misuse(tool, cause))
         told = problem_from(cause) if cause else None
         if told is None:
             logger.error("tool %s failed", name, exc_info=cause)
@@ -114,7 +110,7 @@ class OmsServer(MCPServer[Backend]):
         return answer(self._backend, wire, is_error=True)
 
 
-def _unknown_tool(name: str, valid: Sequence[str]) -> Any:  # noqa: ANN401 - a violation
+def _unknown_tool(name: str, valid: Sequence[str]) -> Violation:
     for toolset, specs in TOOLSETS.items():
         if name in {spec.name for spec in specs}:
             message = f"tool {name} is not switched on; the server must be started with toolset {toolset}"
@@ -127,10 +123,12 @@ def build_server(engine: Engine, library: Library, options: ServerOptions | None
     """The server for an engine and a library, which stay the caller's to close.
 
     Raises:
-        SettingsError: A toolset is unknown; the message lists the valid ones.
+        SettingsError: A toolset is unknown, or results would be too short; the message says what is valid.
     """
     options = options or ServerOptions()
     toolsets = chosen_toolsets(options.toolsets)
+    if options.max_result_tokens < _LEAST_RESULT_TOKENS:
+        raise SettingsError(f"results need at least {_LEAST_RESULT_TOKENS} tokens, not {options.max_result_tokens}")
     specs = [spec for toolset in toolsets for spec in TOOLSETS[toolset]]
     backend = Backend(
         engine=engine,
@@ -172,14 +170,10 @@ def instructions(mode: str) -> str:
     )
 
 
-def _warming_up(
-    library: Library,
-) -> Callable[[ServerRequestContext[Any, Any], Callable[[ServerRequestContext[Any, Any]], Awaitable[Any]]], Any]:
+def _warming_up(library: Library) -> ServerMiddleware[Any]:
     """Begin to load semantic search once the handshake is answered, so that it costs the handshake nothing."""
 
-    async def middleware(
-        ctx: ServerRequestContext[Any, Any], call_next: Callable[[ServerRequestContext[Any, Any]], Awaitable[Any]]
-    ) -> Any:  # noqa: ANN401 - whatever the handler answers
+    async def middleware(ctx: ServerRequestContext[Any, Any], call_next: CallNext) -> HandlerResult:
         answered = await call_next(ctx)
         if ctx.method not in _HANDSHAKE:
             library.warm_up()
@@ -188,18 +182,30 @@ def _warming_up(
     return middleware
 
 
-def serve(options: ServerOptions | None = None) -> None:
+def serve(
+    *,
+    db: str = "",
+    toolsets: str = "",
+    settings: Settings | Mapping[str, Any] | None = None,
+    max_result_tokens: int = MAX_RESULT_TOKENS,
+) -> None:
     """Serve over stdio until the client closes it.
+
+    Args:
+        db: Path or URL of the database; a private sandbox in memory when empty.
+        toolsets: Names separated by commas, or `all`; the default ones when empty.
+        settings: Settings of the engine.
+        max_result_tokens: Longest result; longer ones are cut.
 
     Raises:
         SettingsError: A setting or toolset is unknown or impossible.
         StoreUnavailable: The database cannot be used; it is left as it is.
     """
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    options = options or ServerOptions()
-    chosen_toolsets(options.toolsets)
+    names = chosen_toolsets(toolsets.split(",")) if toolsets.strip() else DEFAULT_TOOLSETS
+    options = ServerOptions(toolsets=names, max_result_tokens=max_result_tokens)
     with (
-        Engine.open(options.db, settings=options.settings, session_id="mcp") as engine,
+        Engine.open(db or ":memory:", settings=settings, session_id="mcp") as engine,
         Library.open() as library,
         suppress(KeyboardInterrupt),
     ):

@@ -42,7 +42,7 @@ async def report_execution(
     command_id: CommandId = None,
     expected_version: ExpectedVersion = None,
     response_format: Format = "concise",
-) -> Annotated[CallToolResult, CommandOut]:
+) -> CallToolResult:
     """Book a fill of a LIVE order (ExecutionCreateCmd). The order becomes FILLED when cumQty reaches orderQty."""
     execution = joined(
         {
@@ -96,7 +96,7 @@ async def correct_execution(
     command_id: CommandId = None,
     expected_version: ExpectedVersion = None,
     response_format: Format = "concise",
-) -> Annotated[CallToolResult, CommandOut]:
+) -> CallToolResult:
     """Take a fill back: whack (ExecutionWhackCmd) or bust (ExecutionBustCmd). A FILLED order may become LIVE again."""
     given = {
         "reason": reason,
@@ -116,6 +116,6 @@ async def correct_execution(
 
 
 TOOLS = (
-    ToolSpec(report_execution, "Book a fill", required=("order_id", "exec_id", "last_qty", "last_px")),
-    ToolSpec(correct_execution, "Take a fill back", destructive=True, required=("exec_id",)),
+    ToolSpec(report_execution, CommandOut, "Book a fill", required=("order_id", "exec_id", "last_qty", "last_px")),
+    ToolSpec(correct_execution, CommandOut, "Take a fill back", destructive=True, required=("exec_id",)),
 )

@@ -11,7 +11,7 @@ from knowledge_base import Reading
 from knowledge_base.library import PAGE
 from oms_mcp.addresses import is_address, open_address
 from oms_mcp.arguments import ToolSpec
-from oms_mcp.seam import CHARACTERS_PER_TOKEN, Backend, Ctx, Out, answer, backend_of, compact
+from oms_mcp.seam import CHARACTERS_PER_TOKEN, Backend, Ctx, Out, answer, backend_of, compact, without_paths
 
 
 class HitOut(Out):
@@ -45,12 +45,15 @@ async def search_kb(
     category: Annotated[str, Field(description="only documents of this category, such as concepts")] = "",
     status: Annotated[str, Field(description="only documents of this status")] = "",
     limit: Annotated[StrictInt, Field(description="hits, 1 to 50")] = 5,
-) -> Annotated[CallToolResult, HitsOut]:
+) -> CallToolResult:
     """Search the specification of this system: states, rules, error codes, quantities. read_kb opens a citation."""
     backend = backend_of(ctx)
     search = partial(backend.library.search, query, category=category, status=status, limit=limit)
     found = await run_sync(search)
-    return answer(backend, found.to_wire(), narrow="give a smaller limit")
+    wire = found.to_wire()
+    if found.note:
+        wire["note"] = without_paths(found.note)
+    return answer(backend, wire, narrow="give a smaller limit")
 
 
 class ReadingOut(Out):
@@ -75,7 +78,7 @@ async def read_kb(
     anchor: Annotated[str, Field(description="one section of the document")] = "",
     offset: Annotated[StrictInt, Field(description="characters to skip (nextOffset of the last page)")] = 0,
     limit: Annotated[StrictInt, Field(description="most characters to return")] = PAGE,
-) -> Annotated[CallToolResult, ReadingOut]:
+) -> CallToolResult:
     """Read a document or one section of the specification; without path an overview of all documents."""
     backend = backend_of(ctx)
     read = partial(_read, backend, path, anchor, offset)
@@ -94,6 +97,6 @@ def _read(backend: Backend, path: str, anchor: str, offset: int, limit: int) -> 
 
 
 TOOLS = (
-    ToolSpec(search_kb, "Search the specification", read_only=True),
-    ToolSpec(read_kb, "Read the specification", read_only=True),
+    ToolSpec(search_kb, HitsOut, "Search the specification", read_only=True),
+    ToolSpec(read_kb, ReadingOut, "Read the specification", read_only=True),
 )

@@ -51,7 +51,7 @@ async def create_order(
     command_id: CommandId = None,
     expected_version: Annotated[Raw, whole("0, or absent: the order does not exist yet")] = None,
     response_format: Format = "concise",
-) -> Annotated[CallToolResult, CommandOut]:
+) -> CallToolResult:
     """Create an order (OrderCreateCmd). It is placed at once (UNACK); next: update_order accept.
 
     The same cl_ord_id with the same terms gives the same order back (duplicate: true).
@@ -100,7 +100,7 @@ async def update_order(
     command_id: CommandId = None,
     expected_version: ExpectedVersion = None,
     response_format: Format = "concise",
-) -> Annotated[CallToolResult, CommandOut]:
+) -> CallToolResult:
     """Move an order forward: place (OrderPlaceCmd) or accept (OrderAcceptCmd). A LIVE order takes report_execution."""
     common = {"orderId": order_id, "commandId": command_id, "expectedVersion": expected_version}
     envelope = envelope_of(UPDATES, action, {"ex_destination": ex_destination}, common)
@@ -123,8 +123,9 @@ async def end_order(
     action: Annotated[
         Literal["cancel", "accept_cancel", "reject_cancel", "reject", "expire", "close"],
         Field(
-            description="cancel: ask the market; accept_cancel, reject_cancel: its answer; reject: order refused, no "
-            "fills; expire: time in force over; close: settle an ended order"
+            description="cancel (OrderCancelCmd): ask the market; accept_cancel (OrderCancelAcceptCmd), reject_cancel "
+            "(OrderCancelRejectCmd): its answer; reject (OrderRejectCmd): the order is refused, only without fills; "
+            "expire (OrderExpireCmd): its time is over; close (OrderCloseCmd): settle an ended order"
         ),
     ],
     order_id: OrderId = None,
@@ -140,10 +141,10 @@ async def end_order(
     command_id: CommandId = None,
     expected_version: ExpectedVersion = None,
     response_format: Format = "concise",
-) -> Annotated[CallToolResult, CommandOut]:
-    """End an order (OrderCancelCmd, OrderCancelAcceptCmd, OrderCancelRejectCmd, OrderRejectCmd, ...).
+) -> CallToolResult:
+    """End an order. A LIVE order is cancelled in two steps: cancel, then accept_cancel as the market's answer.
 
-    A LIVE order is cancelled by cancel, then accept_cancel.
+    Ask the user first, then send confirm=true.
     """
     given = {
         "reason": reason,
@@ -161,9 +162,10 @@ async def end_order(
 TOOLS = (
     ToolSpec(
         create_order,
+        CommandOut,
         "Create an order",
         required=("cl_ord_id", "account", "symbol", "side", "ord_type", "order_qty"),
     ),
-    ToolSpec(update_order, "Move an order forward", required=("order_id",)),
-    ToolSpec(end_order, "End an order", destructive=True, required=("order_id",)),
+    ToolSpec(update_order, CommandOut, "Move an order forward", required=("order_id",)),
+    ToolSpec(end_order, CommandOut, "End an order", destructive=True, required=("order_id",)),
 )

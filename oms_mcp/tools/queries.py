@@ -27,6 +27,7 @@ from oms_mcp.seam import (
 
 _HITS = 10
 _MOST_EVENTS = 500
+_LAST_POSITION = 2**63 - 1
 
 
 class PageOut(Out):
@@ -54,10 +55,12 @@ async def search_orders(
     size: Annotated[Raw, whole("rows per page, 50 if absent, at most 500")] = None,
     fields: Annotated[list[str] | None, Field(description="only these fields of each row")] = None,
     response_format: Format = "concise",
-) -> Annotated[CallToolResult, PageOut]:
+) -> CallToolResult:
     """Find orders, executions or events by their camelCase fields. An unknown field is refused with the valid ones."""
     backend = backend_of(ctx)
-    found = backend.engine.query(entity=entity, where=where or (), sort=sort, page=page or 0, size=size)
+    found = backend.engine.query(
+        entity=entity, where=where or (), sort=sort, page=0 if page is None else page, size=size
+    )
     _require_fields(entity, fields or ())
     wire = page_wire(found, entity, fields or (), response_format)
     return answer(backend, wire, narrow="give more conditions, fewer fields or a smaller size")
@@ -102,7 +105,7 @@ async def get_order(
         list[Literal["executions", "events", "next_states"]] | None, Field(description="parts to add")
     ] = None,
     response_format: Format = "concise",
-) -> Annotated[CallToolResult, OrderOut]:
+) -> CallToolResult:
     """Read one order by order_id or cl_ord_id."""
     backend = backend_of(ctx)
     order = _order(backend, order_id, cl_ord_id, session_of(ctx))
@@ -152,10 +155,12 @@ async def order_history(
     limit: Annotated[StrictInt, Field(description="most events to return, at most 500")] = 100,
     kinds: Annotated[list[str] | None, Field(description="only these types, such as OrderFilled")] = None,
     response_format: Format = "concise",
-) -> Annotated[CallToolResult, HistoryOut]:
+) -> CallToolResult:
     """Read what happened: the events of one order, or of all, in the order they were written."""
     backend = backend_of(ctx)
     clamped = min(max(limit, 1), _MOST_EVENTS)
+    if after > _LAST_POSITION:
+        raise _refusal("ENV-06", "OMS-VAL-005", f"after {shown(after)} is beyond every position", "after")
     events, more = _events(backend, order_id, after, clamped, _known_kinds(kinds or ()))
     wire = fitted(backend, history_wire(events, more=more, response_format=response_format), "give a smaller limit")
     if "truncated" in wire:
@@ -192,7 +197,7 @@ def _events(
 
 
 TOOLS = (
-    ToolSpec(search_orders, "Search orders", read_only=True),
-    ToolSpec(get_order, "Read an order", read_only=True),
-    ToolSpec(order_history, "Read what happened", read_only=True),
+    ToolSpec(search_orders, PageOut, "Search orders", read_only=True),
+    ToolSpec(get_order, OrderOut, "Read an order", read_only=True),
+    ToolSpec(order_history, HistoryOut, "Read what happened", read_only=True),
 )

@@ -38,7 +38,7 @@ async def execute_commands(
     atomic: Annotated[StrictBool, Field(description="true: the first refusal rolls everything back")] = False,
     dry_run: DryRun = False,
     response_format: Format = "concise",
-) -> Annotated[CallToolResult, BatchOut]:
+) -> CallToolResult:
     """Carry out command envelopes in order, without asking. Each result has its own status and error."""
     if len(commands) > MAX_BATCH:
         message = f"commands has {len(commands)} elements; at most {MAX_BATCH} are accepted, so send them in parts"
@@ -49,4 +49,4 @@ async def execute_commands(
     return answer(backend, wire, narrow="send smaller batches, or read the orders with search_orders")
 
 
-TOOLS = (ToolSpec(execute_commands, "Carry out command envelopes", destructive=True, idempotent=False),)
+TOOLS = (ToolSpec(execute_commands, BatchOut, "Carry out command envelopes", destructive=True, idempotent=False),)

@@ -32,11 +32,11 @@ async def check_transitions(
     from_state: Annotated[str, text("or from this state; with neither, before creation", State)] = "",
     path: Annotated[list[str] | None, Field(description="states to go through; absent: only what can follow")] = None,
     profile: Annotated[str, text("lifecycle to ask; the server's own if absent", TRANSITIONS)] = "",
-) -> Annotated[CallToolResult, CheckOut]:
+) -> CallToolResult:
     """Ask whether states may follow each other, and which command leads to each next state."""
     backend = backend_of(ctx)
     found = backend.engine.check(order_id=order_id, from_state=from_state, path=path or (), profile=profile)
     return answer(backend, found.to_wire())
 
 
-TOOLS = (ToolSpec(check_transitions, "Check state transitions", read_only=True),)
+TOOLS = (ToolSpec(check_transitions, CheckOut, "Check state transitions", read_only=True),)
