@@ -268,7 +268,9 @@ class _Reader:
         session = order.pop("sessionId", None)
         if _is_blank(session):
             return order
-        if values.setdefault("sessionId", session) != session:
+        if isinstance(session, str) and not is_unicode(session):
+            self.envelope.append(_no_text("sessionId", session))
+        elif values.setdefault("sessionId", session) != session:
             message = f"sessionId of order {shown(session)} differs from that of the envelope; send one of them"
             self.envelope.append(violation("ENV-03", "OMS-VAL-004", "sessionId", message))
         return order
