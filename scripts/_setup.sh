@@ -60,7 +60,7 @@ is_installed() {
 }
 
 install() {
-    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check "$@"
+    "$venv/bin/python" -m pip install -qq --disable-pip-version-check "$@"
 }
 
 # set_up semantic, or set_up semantic,dev
