@@ -7,8 +7,11 @@ use it without loading one.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
-from oms_engine import BatchOutcome, Engine, Order, Outcome, Page, StoredEvent
+from knowledge_base import DocumentNotFound, InvalidArgument, KnowledgeBaseError, NotFound
+from oms_engine import BatchOutcome, Engine, Order, Outcome, Page, Problem, Refused, StoredEvent, StoreError
 from oms_engine.domain.vocabulary import CommandStatus
+from oms_engine.errors import CODES, problem, problem_of
+from oms_engine.framework.validation import Violation
 from oms_engine.record import Record
 
 Wire = dict[str, Any]
@@ -128,3 +131,26 @@ def history_wire(
     if more and events:
         wire["next"] = events[-1].position
     return wire
+
+
+def problem_from(error: BaseException) -> Problem | None:
+    """The problem details of an error that was raised on purpose; None for any other, whose text stays here."""
+    match error:
+        case Refused():
+            return error.problem
+        case StoreError():
+            return problem(error.code, str(error))
+        case InvalidArgument():
+            return _library_problem(error.field, error)
+        case NotFound():
+            return _library_problem("path" if isinstance(error, DocumentNotFound) else "anchor", error)
+        case KnowledgeBaseError():
+            return _library_problem("path", error)
+        case _:
+            return None
+
+
+def _library_problem(field: str, error: KnowledgeBaseError) -> Problem:
+    code = "OMS-VAL-004"
+    found = Violation(rule_id="ENV-06", field=field, message=str(error), code=code, citation=CODES[code].citation)
+    return problem_of([found])

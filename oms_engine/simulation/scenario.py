@@ -53,7 +53,7 @@ class Scenario(Record):
     """A story with its outcome: commands that set the scene, steps with what each must answer, and the end."""
 
     id: str
-    title: str = ""
+    title: str
     source: str = ""
     line: int = 1
     settings: dict[str, Any] = Field(default_factory=dict)
@@ -154,10 +154,13 @@ class _Reader:
         name = top["id"]
         if isinstance(name, bool) or not isinstance(name, str | int) or not 1 <= len(str(name)) <= _MAX_ID:
             self._fail(line, f"id {shown(name)} is no text of 1 to {_MAX_ID} characters")
+        title = self._text(top, "title", "the scenario")
+        if not title.strip():
+            self._fail(line, "the scenario has no title; add one line that says what it shows")
         expect = self._expect(self._nested(top, "expect", "expect of the scenario", _EXPECT_KEYS))
         return Scenario(
             id=str(name),
-            title=self._text(top, "title", "the scenario"),
+            title=title,
             source=self.source,
             line=line + self.offset,
             settings=self._settings(self._nested(top, "settings", "settings", Settings.names())),

@@ -1,0 +1,212 @@
+"""How are envelopes, settings, scenarios and database names read from what a person types?"""
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from oms_engine.errors import ScenarioError, SettingsError, shown
+from oms_engine.settings import Settings
+
+if TYPE_CHECKING:
+    from knowledge_base import Scenario as Block
+    from knowledge_base.sections import Fence
+    from oms_engine.simulation.scenario import Scenario
+
+MAX_INPUT = 20_000_000
+
+Envelope = dict[str, Any]
+
+
+class Misuse(Exception):
+    """What was typed cannot be used as it stands; the message says what would be."""
+
+
+class Envelopes(NamedTuple):
+    """Envelopes as they were given; `batch` is true for a list or JSON Lines, also with one element."""
+
+    envelopes: list[Any]
+    batch: bool
+
+
+def read_text(name: str) -> str:
+    """The text of a file, or of standard input for `-`."""
+    try:
+        if name == "-":
+            data = sys.stdin.buffer.read(MAX_INPUT + 1)
+        else:
+            with Path(name).open("rb") as file:
+                data = file.read(MAX_INPUT + 1)
+        if len(data) > MAX_INPUT:
+            raise Misuse(f"{name} has more than {MAX_INPUT:,} bytes; split it")
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise Misuse(f"{name} is not UTF-8 text") from None
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Misuse(f"{shown(name)} cannot be read: {reason}") from None
+
+
+def read_envelopes(source: str) -> Envelopes:
+    """Envelopes from JSON text, a file, or `-`: one object, an array of objects, or one object per line."""
+    inline = source.lstrip()[:1] in {"{", "["}
+    text = source if inline else read_text(source)
+    name = "the argument" if inline else source
+    if not text.strip():
+        raise Misuse(f'{name} is empty; give an envelope such as {{"type": "OrderAcceptCmd", "orderId": "O1"}}')
+    try:
+        whole = _json(text)
+    except json.JSONDecodeError as error:
+        lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        if error.msg != "Extra data" or len(lines) == 1:
+            raise Misuse(f"{name}, line {error.lineno}, column {error.colno}: no JSON: {error.msg}") from None
+        return Envelopes([_line(name, number, line) for number, line in lines], batch=True)
+    except _TwiceError as error:
+        raise Misuse(f"{name}: {error}") from None
+    return Envelopes(whole, batch=True) if isinstance(whole, list) else Envelopes([whole], batch=False)
+
+
+class _TwiceError(Exception):
+    """A key stands twice in one object."""
+
+
+def _json(text: str) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return json.loads(text, object_pairs_hook=_once)
+    except RecursionError:
+        raise Misuse("the JSON is nested too deeply") from None
+    except json.JSONDecodeError:
+        raise
+    except ValueError as error:
+        raise Misuse(f"the JSON cannot be read: {error}") from None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> Envelope:
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise _TwiceError(f"key {shown(twice)} stands twice in one object; keep one")
+    return read
+
+
+def _line(name: str, number: int, line: str) -> Any:  # noqa: ANN401 - JSON
+    try:
+        return _json(line)
+    except json.JSONDecodeError as error:
+        raise Misuse(f"{name}, line {number}, column {error.colno}: no JSON: {error.msg}") from None
+    except _TwiceError as error:
+        raise Misuse(f"{name}, line {number}: {error}") from None
+
+
+def read_settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """Settings by dotted name: those of the file in OMS_SETTINGS, then `KEY=VALUE` pairs.
+
+    Raises:
+        SettingsError: A setting is unknown or impossible.
+        Misuse: A pair or the file cannot be read.
+    """
+    file = os.environ.get("OMS_SETTINGS", "")
+    values = _settings_file(file) if file.strip() else {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise Misuse(f"--set {shown(pair)} is no KEY=VALUE, such as --set routing=manual")
+        values[key.strip()] = value.strip()
+    Settings.of(values)
+    return values
+
+
+def _settings_file(name: str) -> dict[str, Any]:
+    from oms_engine.simulation.plain_yaml import YamlError, read_documents  # noqa: PLC0415 - only a file needs YAML
+
+    text = read_text(name)
+    try:
+        documents = [_json(text)] if text.lstrip()[:1] == "{" else [data for _, data in read_documents(text)]
+    except json.JSONDecodeError as error:
+        raise Misuse(f"OMS_SETTINGS {name}, line {error.lineno}: no JSON: {error.msg}") from None
+    except (YamlError, _TwiceError) as error:
+        raise Misuse(f"OMS_SETTINGS {name}, line {getattr(error, 'line', 1)}: {error}") from None
+    if len(documents) != 1 or not isinstance(documents[0], Mapping):
+        raise Misuse(f"OMS_SETTINGS {name} must hold one mapping of dotted names, such as routing: manual")
+    values = dict(documents[0])
+    try:
+        Settings.of(values)
+    except SettingsError as error:
+        raise SettingsError(f"OMS_SETTINGS {name}: {error}") from None
+    return values
+
+
+def database_file(url: str) -> Path | None:
+    """The file that a database name means; None for one in memory."""
+    if url.strip() in {"", ":memory:", "sqlite://", "sqlite:///", "sqlite:///:memory:"}:
+        return None
+    return Path(url.removeprefix("sqlite:///"))
+
+
+def required_database(url: str, command: str) -> str:
+    """The database name, when it names a file that exists."""
+    file = database_file(url)
+    if file is None:
+        raise Misuse(
+            f"oms {command} needs a database: give --db PATH or set OMS_DB; "
+            "oms exec --db PATH creates one with its first command"
+        )
+    if not file.exists():
+        raise Misuse(f"there is no database {shown(str(file))}; oms exec --db PATH creates one with its first command")
+    return url
+
+
+def read_scenarios(target: str) -> "list[Scenario]":
+    """The scenarios of a file (.yaml, or .md with scenario blocks), of a document, or the one that DOC#ID means."""
+    from oms_engine.simulation.scenario import parse_scenarios  # noqa: PLC0415 - only `run` needs it
+
+    name, hash_sign, wanted = target.partition("#")
+    file = Path(name)
+    if name == "-" or file.is_file() or file.suffix in {".yaml", ".yml"}:
+        text = read_text(name)
+        if file.suffix == ".md":
+            found = [
+                scenario
+                for fence in _fences(name, text)
+                for scenario in parse_scenarios(fence.text, name, line=fence.line + 1)
+            ]
+        else:
+            found = parse_scenarios(text, name)
+    else:
+        found = [
+            scenario
+            for block in _documented(target)
+            for scenario in parse_scenarios(block.text, block.path, line=block.line + 1)
+        ]
+        hash_sign = ""
+    if hash_sign:
+        chosen = [scenario for scenario in found if scenario.id == wanted]
+        if not chosen:
+            raise ScenarioError(f"{name} has no scenario {shown(wanted)}; it has {', '.join(s.id for s in found)}")
+        found = chosen
+    if not found:
+        raise ScenarioError(f"{name} has no scenario; a document holds them in fenced blocks marked scenario")
+    return found
+
+
+def _fences(name: str, text: str) -> "list[Fence]":
+    from knowledge_base.sections import parse_document  # noqa: PLC0415 - only `run` needs it
+
+    return [fence for fence in parse_document(name, text).fences if fence.info.split()[:1] == ["scenario"]]
+
+
+def _documented(target: str) -> "list[Block]":
+    """The scenario blocks of the knowledge base that DOC or DOC#ID means."""
+    from knowledge_base import KnowledgeBaseError, Library  # noqa: PLC0415 - only `run` needs it
+
+    try:
+        with Library.open(semantic=False) as library:
+            if "#" in target:
+                return [library.scenario(target)]
+            path = library.read(target).path
+            return [block for block in library.scenarios() if block.path == path]
+    except KnowledgeBaseError as error:
+        raise Misuse(f"there is no file {shown(target)}, and {error}") from None
