@@ -1,0 +1,97 @@
+"""Is what the README shows true? Its conversation is held, its commands are run, its configurations are started."""
+
+import asyncio
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import Client, StdioServerParameters
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+OMS = Path(sys.executable).with_name("oms")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+
+
+def test_every_link_leads_to_a_file() -> None:
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", README)]
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_script_that_is_named_is_there() -> None:
+    named = {name for block in blocks("sh") for name in re.findall(r"^(scripts/\w+)", block, re.MULTILINE)}
+    assert {"scripts/demo", "scripts/test", "scripts/check"} == named
+    assert all(os.access(ROOT / name, os.X_OK) for name in named)
+
+
+def within(part: object, whole: object) -> bool:
+    if isinstance(part, dict) and isinstance(whole, dict):
+        return all(name in whole and within(value, whole[name]) for name, value in part.items())
+    return part == whole
+
+
+async def held(conversation: list[str]) -> list[tuple[str, Any]]:
+    """Each answer that is shown, with the one that came."""
+    answers: list[tuple[str, Any]] = []
+    answer: Any = None
+    async with Client(StdioServerParameters(command=str(OMS), args=["serve"])) as client:
+        for line in conversation:
+            if line.startswith("> "):
+                tool, _, arguments = line[2:].partition(" ")
+                answer = (await client.call_tool(tool, json.loads(arguments))).structured_content
+            else:
+                answers.append((line.removeprefix("< "), answer))
+    return answers
+
+
+@pytest.mark.slow
+def test_the_conversation_is_held_as_shown() -> None:
+    (conversation,) = [block.splitlines() for block in blocks("text") if block.startswith(">")]
+    answers = asyncio.run(held(conversation))
+    assert len(answers) > 5
+    assert [(shown, came) for shown, came in answers if not within(json.loads(shown), came)] == []
+
+
+def steps(session: str) -> list[tuple[str, list[str]]]:
+    """Each command with the lines shown below it; `...` stands for lines left out."""
+    commands = [part.splitlines() for part in re.split(r"^\$ ", session, flags=re.MULTILINE) if part]
+    return [(lines[0], [line for line in lines[1:] if line.strip() != "..."]) for lines in commands]
+
+
+@pytest.mark.slow
+def test_the_command_line_answers_as_shown(tmp_path: Path) -> None:
+    (session,) = blocks("console")
+    environment = {**os.environ, "PATH": f"{OMS.parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100"}
+    script = "\n".join(f"{command}\necho '--next--'" for command, _ in steps(session))
+    done = subprocess.run(
+        ["sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
+    outputs = [output.splitlines() for output in done.stdout.split("--next--\n")]
+    assert done.stderr == ""
+    for (command, shown), came in zip(steps(session), outputs, strict=False):
+        assert [line for line in shown if line not in came] == [], command
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", blocks("json"))
+def test_a_configuration_starts_the_server(block: str, tmp_path: Path) -> None:
+    (servers,) = json.loads(block).values()
+    server = servers["oms"]
+    assert server["command"].endswith("/.venv/bin/oms")
+    arguments = [argument.replace("/path/to", str(tmp_path)) for argument in server["args"]]
+
+    async def tools() -> int:
+        async with Client(StdioServerParameters(command=str(OMS), args=arguments)) as client:
+            return len((await client.list_tools()).tools)
+
+    assert asyncio.run(tools()) == 11
+    assert (tmp_path / "orders.db").exists()
