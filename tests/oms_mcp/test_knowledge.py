@@ -1,0 +1,171 @@
+"""Can an agent find what the specification says, open it, and open every address it is given?"""
+
+import json
+
+import pytest
+
+from knowledge_base import Library
+from oms_engine import Engine
+from oms_engine.domain.catalogue import RULES, citation
+from oms_engine.errors import CODES
+from oms_mcp.seam import compact, without_paths
+from oms_mcp.server import ServerOptions, build_server
+from tests.oms_mcp.agent import Agent
+
+
+def test_a_question_finds_sections_that_can_be_read(agent: Agent) -> None:
+    found = agent.ok("search_kb", query="what happens to a partial fill when the order is cancelled?", limit=3)
+    assert len(found["hits"]) == 3
+    assert (found["mode"], found["semantic"]) == ("keyword", "unavailable")
+    for hit in found["hits"]:
+        section = agent.ok("read_kb", path=hit["citation"])
+        assert section["anchor"] == hit["anchor"]
+        assert section["text"].startswith("#")
+
+
+def test_a_search_can_be_limited_to_a_category(modern: Agent) -> None:
+    hits = modern.ok("search_kb", query="order", category="concepts", limit=50)["hits"]
+    assert {hit["path"].split("/")[0] for hit in hits} == {"concepts"}
+
+
+@pytest.mark.parametrize("what", [*(citation(rule) for rule in RULES), *(row.citation for row in CODES.values())])
+def test_every_citation_opens_as_it_stands(what: str, modern: Agent) -> None:
+    section = modern.ok("read_kb", path=what)
+    assert f"{section['path']}#{section['anchor']}" == what
+
+
+def test_without_a_path_all_documents_are_listed(agent: Agent) -> None:
+    assert "concepts/order-lifecycle.md" in agent.ok("read_kb")["text"]
+
+
+def test_a_document_is_read_in_pages_that_join(modern: Agent) -> None:
+    whole = modern.ok("read_kb", path="concepts/executions.md", limit=200_000)["text"]
+    text, offset = "", 0
+    while offset is not None:
+        page = modern.ok("read_kb", path="concepts/executions.md", offset=offset, limit=3000)
+        text += page["text"]
+        offset = page.get("nextOffset")
+    assert text == whole
+
+
+def test_a_section_is_named_by_path_and_anchor(modern: Agent) -> None:
+    path, _, anchor = citation("EX-05").partition("#")
+    assert modern.ok("read_kb", path=path, anchor=anchor) == modern.ok("read_kb", path=citation("EX-05"))
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "field"),
+    [
+        ("read_kb", {"path": "nope.md"}, "path"),
+        ("read_kb", {"path": "../../etc/passwd"}, "path"),
+        ("read_kb", {"path": "/etc/passwd"}, "path"),
+        ("read_kb", {"path": "concepts/executions.md", "anchor": "nope"}, "anchor"),
+        ("read_kb", {"path": "x" * 1_000_000}, "path"),
+        ("read_kb", {"path": "a\0b"}, "path"),
+        ("read_kb", {"path": "concepts/executions.md", "offset": -1}, "offset"),
+        ("read_kb", {"path": "concepts/executions.md", "limit": 0}, "limit"),
+        ("read_kb", {"path": "concepts/executions.md", "offset": 10**30}, "offset"),
+        ("read_kb", {"path": "file:///etc/passwd"}, "path"),
+        ("read_kb", {"path": "kb://../../etc/passwd"}, "path"),
+        ("read_kb", {"path": "kb://"}, "path"),
+        ("read_kb", {"path": "kb://concepts/executions.md?page=2"}, "path"),
+        ("read_kb", {"path": "order://a/b"}, "path"),
+        ("read_kb", {"path": "oms://settings"}, "path"),
+        ("read_kb", {"path": "oms://status", "anchor": "x"}, "anchor"),
+        ("read_kb", {"path": "oms://status", "offset": 10**9}, "offset"),
+        ("read_kb", {"path": "oms://status", "limit": 0}, "limit"),
+        ("search_kb", {"query": " "}, "query"),
+        ("search_kb", {"query": "x" * 1_000_000}, "query"),
+        ("search_kb", {"query": "fill", "limit": 51}, "limit"),
+        ("search_kb", {"query": "fill", "category": "nope"}, "category"),
+        ("search_kb", {"query": 5}, "query"),
+    ],
+)
+def test_what_cannot_be_read_is_refused(tool: str, arguments: dict[str, object], field: str, modern: Agent) -> None:
+    error = modern.refused(tool, **arguments)
+    assert error["errorCode"] == "OMS-VAL-004"
+    assert error["violations"][0]["field"] == field
+    assert len(error["detail"]) < 1000
+    assert modern.ok("read_kb", path=error["citation"])["text"]
+
+
+def test_a_name_that_is_nearly_right_gets_the_right_ones(modern: Agent) -> None:
+    assert "concepts/executions.md" in modern.refused("read_kb", path="concepts/execution.md")["detail"]
+
+
+def test_every_address_opens_in_both_ways(agent: Agent) -> None:
+    order_id = agent.given("PART")
+    addresses = [
+        "oms://status",
+        "kb://index",
+        f"order://{order_id}",
+        f"order://{order_id}/events",
+        "kb://concepts/executions.md",
+        f"kb://{citation('EX-05').replace('#', '?anchor=')}",
+    ]
+    for address in addresses:
+        assert agent.ok("read_kb", path=address, limit=200_000)["text"] == agent.resource(address)
+    with_hash = agent.ok("read_kb", path=f"kb://{citation('EX-05')}")
+    assert with_hash["text"] == agent.resource(addresses[-1])
+
+
+def test_an_order_stands_behind_its_address(agent: Agent) -> None:
+    order_id = agent.given("PART")
+    order = json.loads(agent.resource(f"order://{order_id}"))
+    assert (order["orderId"], order["executions"][0]["execId"]) == (order_id, "e1")
+    assert [event["type"] for event in json.loads(agent.resource(f"order://{order_id}/events"))["events"]] == [
+        "OrderCreated",
+        "OrderPlaced",
+        "OrderAccepted",
+        "ExecutionCreated",
+    ]
+
+
+def test_the_status_tells_mode_tools_and_counts(agent: Agent) -> None:
+    agent.create()
+    status = json.loads(agent.resource("oms://status"))
+    assert (status["mode"], status["profile"], status["counts"]["orders"]) == ("sandbox", "standard", 1)
+    assert status["tools"] == [tool.name for tool in agent.tools()]
+    assert "/" not in json.dumps(status)
+
+
+def test_resources_are_listed(agent: Agent) -> None:
+    listed, templates = agent.resources()
+    assert listed == ["oms://status", "kb://index"]
+    assert templates == ["kb://{+path}{?anchor}", "order://{orderId}", "order://{orderId}/events"]
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["order://nope", "order://", "order://nope/events", "kb://nope.md", "kb://../../etc/passwd", "oms://nope"],
+)
+def test_an_address_that_leads_nowhere_is_an_error_of_the_protocol(address: str, agent: Agent) -> None:
+    with pytest.raises(Exception, match=r"does not exist|no document|Unknown resource|is refused") as caught:
+        agent.resource(address)
+    assert "Traceback" not in str(caught.value)
+
+
+def test_long_results_are_cut_with_a_way_to_the_rest(engine: Engine, library: Library) -> None:
+    with Agent(build_server(engine, library, ServerOptions(max_result_tokens=1_000))) as agent:
+        hits = agent.ok("search_kb", query="fill", limit=50)
+        assert "limit" in hits["truncated"]
+        text, offset = "", 0
+        while offset is not None:
+            page = agent.ok("read_kb", path="concepts/executions.md", offset=offset)
+            assert len(compact(page)) <= 4_000
+            text += page["text"]
+            offset = page.get("nextOffset")
+        assert text == library.read("concepts/executions.md", limit=200_000).text
+
+
+@pytest.mark.parametrize(
+    ("note", "told"),
+    [
+        ("search failed (cannot open /home/ann/.cache/x.db); retry", "search failed (cannot open ...); retry"),
+        (r"the cache C:\Users\ann\x cannot take it", "the cache ... cannot take it"),
+        ('add it with pip install "oms-mcp[semantic]"', 'add it with pip install "oms-mcp[semantic]"'),
+        ("361 of 361 sections, 3/4 done", "361 of 361 sections, 3/4 done"),
+    ],
+)
+def test_notes_of_the_library_lose_their_paths(note: str, told: str) -> None:
+    assert without_paths(note) == told

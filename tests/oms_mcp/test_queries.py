@@ -1,0 +1,250 @@
+"""Do the reading tools find, read and recount, and refuse what they cannot understand?"""
+
+import pytest
+
+from knowledge_base import Library
+from oms_engine import Engine
+from oms_mcp.seam import CONCISE
+from oms_mcp.server import ServerOptions, build_server
+from tests.oms_mcp.agent import GOOD, Agent
+
+
+def _symbols(agent: Agent, *where: str, **arguments: object) -> list[str]:
+    content = agent.ok("search_orders", where=list(where), sort="symbol", **arguments)["content"]
+    return [row["symbol"] for row in content]
+
+
+@pytest.mark.parametrize(
+    ("where", "found"),
+    [
+        (("symbol=AAPL",), ["AAPL"]),
+        (("symbol__ne=AAPL",), ["IBM", "MSFT"]),
+        (("symbol__like=a",), ["AAPL"]),
+        (("symbol__in=AAPL,IBM",), ["AAPL", "IBM"]),
+        (("price__gt=100",), ["IBM", "MSFT"]),
+        (("price__gte=100", "price__lt=300"), ["AAPL", "IBM"]),
+        (("price__lte=100",), ["AAPL"]),
+        (("price__between=100,200",), ["AAPL", "IBM"]),
+        (("state=FILLED",), []),
+        ((), ["AAPL", "IBM", "MSFT"]),
+    ],
+)
+def test_orders_are_found_by_their_fields(where: tuple[str, ...], found: list[str], modern: Agent) -> None:
+    for symbol, price in (("AAPL", "100"), ("IBM", "200"), ("MSFT", "300")):
+        modern.create(symbol=symbol, price=price)
+    assert _symbols(modern, *where) == found
+
+
+def test_rows_are_concise_detailed_or_as_asked(agent: Agent) -> None:
+    agent.create()
+    concise = agent.ok("search_orders")["content"][0]
+    assert [*concise] == [name for name in CONCISE["order"] if name != "cancelState"]
+    assert agent.ok("search_orders", response_format="detailed")["content"][0]["account"] == "ACC"
+    assert agent.ok("search_orders", fields=["account", "text"])["content"] == [{"account": "ACC"}]
+
+
+def test_pages_are_bounded_and_say_so(agent: Agent) -> None:
+    for _ in range(3):
+        agent.create()
+    page = agent.ok("search_orders", page=1, size=2)
+    assert page["page"] == {"number": 1, "size": 2, "totalElements": 3, "totalPages": 2}
+    assert len(page["content"]) == 1
+    clamped = agent.ok("search_orders", page=-1, size=501)
+    assert len(clamped["warnings"]) == 2
+
+
+@pytest.mark.parametrize(("entity", "field"), [("execution", "execId"), ("event", "type")])
+def test_executions_and_events_are_searched_too(entity: str, field: str, agent: Agent) -> None:
+    agent.given("PART")
+    row = agent.ok("search_orders", entity=entity)["content"][0]
+    assert field in row
+    assert [*agent.ok("search_orders", entity=entity, fields=[field])["content"][0]] == [field]
+
+
+def test_an_event_can_be_asked_for_its_payload(modern: Agent) -> None:
+    modern.create()
+    assert modern.ok("search_orders", entity="event", where=["type=OrderPlaced"], fields=["payload"])["content"] == [
+        {"payload": {"routing": "auto"}}
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "rule"),
+    [
+        ({"entity": "trade"}, "QRY-01"),
+        ({"where": ["colour=red"]}, "QRY-02"),
+        ({"where": ["price__like=1"]}, "QRY-03"),
+        ({"where": ["price__about=1"]}, "QRY-03"),
+        ({"where": ["price"]}, "QRY-04"),
+        ({"where": ["price="]}, "QRY-04"),
+        ({"where": ["price=cheap"]}, "QRY-04"),
+        ({"where": ["state=OPEN"]}, "QRY-04"),
+        ({"where": ["price__between=2,1"]}, "QRY-04"),
+        ({"where": ["symbol='; DROP TABLE orders --", "x=1"]}, "QRY-02"),
+        ({"sort": "colour"}, "QRY-05"),
+        ({"sort": "price,UP"}, "QRY-05"),
+        ({"page": "two"}, "QRY-04"),
+        ({"page": True}, "QRY-04"),
+        ({"size": 1.5}, "QRY-04"),
+        ({"where": "state=LIVE"}, "ENV-06"),
+        ({"where": [5]}, "ENV-06"),
+        ({"fields": ["colour"]}, "ENV-02"),
+        ({"response_format": "short"}, "ORD-21"),
+    ],
+)
+def test_a_malformed_question_is_refused_with_what_is_valid(
+    arguments: dict[str, object], rule: str, modern: Agent
+) -> None:
+    error = modern.refused("search_orders", **arguments)
+    assert error["violations"][0]["ruleId"] == rule
+    assert any(
+        word in error["detail"]
+        for word in ("valid", "use one of", "write", "whole number", "send", "give", "put", "is compared", "use ASC")
+    )
+
+
+def test_a_trick_in_a_value_is_only_a_value(modern: Agent, engine: Engine) -> None:
+    modern.create()
+    before = engine.counts()
+    assert modern.ok("search_orders", where=["symbol='; DROP TABLE orders; --"])["content"] == []
+    assert engine.counts() == before
+
+
+def test_an_order_is_read_with_its_parts(agent: Agent) -> None:
+    order_id = agent.given("PART")
+    order = agent.ok("get_order", order_id=order_id, include=["executions", "events", "next_states"])
+    assert (order["state"], order["cumQty"]) == ("LIVE", "300")
+    assert [fill["execId"] for fill in order["executions"]] == ["e1"]
+    assert [event["type"] for event in order["events"]][-1] == "ExecutionCreated"
+    assert [state["to"] for state in order["nextStates"]] == ["FILLED", "CXL", "REJ", "EXP"]
+    assert "events" not in agent.order(order_id)
+
+
+def test_an_order_is_read_by_its_client_order_id(engine: Engine, library: Library) -> None:
+    server = build_server(engine, library)
+    with Agent(server, name="one") as one, Agent(server, name="two") as two, Agent(server, name="three") as three:
+        first = one.ok("create_order", cl_ord_id="shared", **GOOD)["orderId"]
+        assert three.ok("get_order", cl_ord_id="shared")["orderId"] == first
+        second = two.ok("create_order", cl_ord_id="shared", **GOOD)["orderId"]
+        assert one.ok("get_order", cl_ord_id="shared")["orderId"] == first
+        assert two.ok("get_order", cl_ord_id="shared")["orderId"] == second
+        error = three.refused("get_order", cl_ord_id="shared")
+        assert error["errorCode"] == "OMS-VAL-003"
+        assert first in error["detail"]
+        assert second in error["detail"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ({}, "OMS-VAL-003"),
+        ({"order_id": " "}, "OMS-VAL-003"),
+        ({"order_id": "a", "cl_ord_id": "b"}, "OMS-VAL-001"),
+        ({"order_id": "nope"}, "OMS-ORDER-001"),
+        ({"order_id": "../../etc/passwd"}, "OMS-ORDER-001"),
+        ({"order_id": "x" * 1_000_000}, "OMS-ORDER-001"),
+        ({"order_id": "a\0b"}, "OMS-ORDER-001"),
+        ({"cl_ord_id": "nope"}, "OMS-ORDER-001"),
+        ({"cl_ord_id": "x" * 1_000_000}, "OMS-VAL-004"),
+        ({"order_id": "a", "include": ["children"]}, "OMS-VAL-004"),
+        ({"order_id": 7}, "OMS-VAL-004"),
+    ],
+)
+def test_an_order_that_cannot_be_read_is_refused(arguments: dict[str, object], code: str, modern: Agent) -> None:
+    error = modern.refused("get_order", **arguments)
+    assert error["errorCode"] == code
+    assert len(error["detail"]) < 1000
+
+
+def test_the_history_of_an_order_comes_in_order_and_in_pages(agent: Agent) -> None:
+    agent.create()
+    order_id = agent.given("FILLED")
+    first = agent.ok("order_history", order_id=order_id, limit=2)
+    rest = agent.ok("order_history", order_id=order_id, after=first["next"])
+    types = [event["type"] for event in first["events"] + rest["events"]]
+    assert types == [
+        "OrderCreated",
+        "OrderPlaced",
+        "OrderAccepted",
+        "ExecutionCreated",
+        "ExecutionCreated",
+        "OrderFilled",
+    ]
+    assert "next" not in rest
+
+
+def test_the_history_of_all_orders_is_one_sequence(agent: Agent) -> None:
+    agent.given("LIVE")
+    agent.given("UNACK")
+    everything = agent.ok("order_history", response_format="detailed")["events"]
+    assert [event["position"] for event in everything] == [1, 2, 3, 4, 5]
+    assert everything[0]["actor"] == "tester"
+    placed = agent.ok("order_history", kinds=["OrderPlaced"], limit=1)
+    assert [event["position"] for event in placed["events"]] == [2]
+    assert [
+        event["position"] for event in agent.ok("order_history", kinds=["OrderPlaced"], after=placed["next"])["events"]
+    ] == [5]
+
+
+def test_the_limit_of_a_history_is_clamped_and_says_so(modern: Agent) -> None:
+    modern.create()
+    for limit in (0, 501, 10**30):
+        assert str(limit)[:20] in modern.ok("order_history", limit=limit)["warnings"][0]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ({"order_id": "nope"}, "OMS-ORDER-001"),
+        ({"kinds": ["OrderLost"]}, "OMS-VAL-004"),
+        ({"after": 10**30}, "OMS-VAL-005"),
+        ({"after": "first"}, "OMS-VAL-004"),
+        ({"limit": True}, "OMS-VAL-004"),
+    ],
+)
+def test_a_history_that_cannot_be_read_is_refused(arguments: dict[str, object], code: str, modern: Agent) -> None:
+    assert modern.refused("order_history", **arguments)["errorCode"] == code
+
+
+def test_a_history_longer_than_one_read_of_the_store_is_searched_to_its_end(modern: Agent) -> None:
+    orders = [
+        {
+            "type": "OrderCreateCmd",
+            "order": {
+                "orderId": f"o{n}",
+                "clOrdId": f"c{n}",
+                "account": "A",
+                "symbol": "IBM",
+                "side": "BUY",
+                "ordType": "MARKET",
+                "orderQty": "100",
+            },
+        }
+        for n in range(300)
+    ]
+    assert modern.ok("execute_commands", commands=orders)["ok"] == 300
+    modern.ok("update_order", order_id="o299", action="accept")
+    found = modern.ok("order_history", kinds=["OrderAccepted"])
+    assert [event["streamId"] for event in found["events"]] == ["order-o299"]
+
+
+def test_a_long_answer_is_cut_and_says_how_to_narrow_it(engine: Engine, library: Library) -> None:
+    options = ServerOptions(toolsets=("all",), max_result_tokens=500)
+    with Agent(build_server(engine, library, options)) as agent:
+        for _ in range(20):
+            agent.create()
+        page = agent.ok("search_orders")
+        assert 0 < len(page["content"]) < 20
+        assert f"content shows {len(page['content'])} of 20" in page["truncated"]
+        assert "conditions" in page["truncated"]
+        history = agent.ok("order_history")
+        assert history["next"] == history["events"][-1]["position"]
+        assert history["truncated"]
+        seen, after = 0, 0
+        while True:
+            part = agent.ok("order_history", after=after)
+            seen += len(part["events"])
+            if "next" not in part:
+                break
+            after = part["next"]
+        assert seen == 40

@@ -1,0 +1,101 @@
+"""Does the server hold over real stdio, with a process of its own, in both eras, and with nothing else on stdout?"""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mcp import StdioServerParameters
+
+from oms_engine import Engine
+from tests.oms_mcp.agent import GOOD, Agent, Era
+
+pytestmark = pytest.mark.slow
+
+SERVE = "import sys; from oms_mcp.server import serve; serve(db=sys.argv[1], toolsets='all')"
+HEAVY = ("torch", "chromadb", "sentence_transformers", "sqlite_utils", "numpy")
+
+Wire = dict[str, Any]
+
+
+def _server(path: Path) -> StdioServerParameters:
+    return StdioServerParameters(command=sys.executable, args=["-c", SERVE, str(path)])
+
+
+@pytest.fixture
+def real(tmp_path: Path, era: Era) -> Iterator[Agent]:
+    with Agent(_server(tmp_path / "oms.db"), era) as agent:
+        yield agent
+
+
+def test_an_order_is_traded_and_kept(tmp_path: Path, real: Agent) -> None:
+    order_id = real.given("FILLED")
+    error = real.refused("update_order", order_id=order_id, action="accept")
+    assert error["context"]["validTransitions"] == ["CLOSED"]
+    assert "LIF-01" in real.ok("read_kb", path=error["citation"])["text"]
+    assert real.ok("search_kb", query="why can a filled order not be accepted again?")["hits"]
+    with Engine.open(str(tmp_path / "oms.db")) as engine:
+        assert engine.find(order_id).state == "FILLED"
+        assert engine.find(order_id).session_id == "tester"
+
+
+def test_bad_input_leaves_the_server_working(real: Agent) -> None:
+    assert real.refused("create_order", **GOOD, cl_ord_id="c1", colour="red")["errorCode"] == "OMS-VAL-002"
+    big = real.refused("create_order", **GOOD, cl_ord_id="c1", more={"text": "x" * 1_000_000})
+    assert big["errorCode"] == "OMS-VAL-005"
+    assert real.create()
+
+
+def test_two_servers_share_a_file(tmp_path: Path, real: Agent) -> None:
+    order_id = real.create()
+    with Agent(_server(tmp_path / "oms.db"), name="second") as second:
+        assert second.ok("update_order", order_id=order_id, action="accept")["state"] == "LIVE"
+    assert real.order(order_id)["state"] == "LIVE"
+
+
+def _speak(*messages: Wire) -> tuple[list[Wire], str]:
+    """What a server answers to lines of JSON, and what it writes to stderr."""
+    lines = "".join(json.dumps(message) + "\n" for message in messages)
+    done = subprocess.run(
+        [sys.executable, "-c", SERVE, ":memory:"], input=lines, capture_output=True, text=True, timeout=60, check=True
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()], done.stderr
+
+
+HELLO: Wire = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "wire", "version": "1"},
+    },
+}
+
+
+def test_stdout_carries_the_protocol_alone_and_the_end_is_quiet() -> None:
+    answers, stderr = _speak(HELLO)
+    assert [answer["id"] for answer in answers] == [1]
+    assert answers[0]["result"]["serverInfo"]["name"] == "oms-mcp"
+    assert answers[0]["result"]["instructions"]
+    assert stderr == ""
+
+
+def test_nothing_heavy_is_imported_before_the_handshake() -> None:
+    code = "import sys, oms_mcp.server as s\nfrom oms_engine import Engine\nfrom knowledge_base import Library\n"
+    code += "s.build_server(Engine.open(), Library.open())\n"
+    code += f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_an_unknown_toolset_ends_the_start_with_the_valid_ones() -> None:
+    code = "from oms_mcp.server import serve; serve(toolsets='order')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert "use orders, executions, queries, states, knowledge, raw or all" in done.stderr
