@@ -16,6 +16,7 @@ Wire = Mapping[str, Any]
 
 _PLAIN_DECIMAL = re.compile(r"-?[0-9]{1,64}(\.[0-9]{1,64})?", re.ASCII)
 _JSON_NUMBER_DIGITS = 15
+_TEXT_DIGITS = 64
 _MAX_BITS = 1_024
 """The magnitude at which a float becomes infinite; longer integers are refused as infinite ones are."""
 
@@ -53,9 +54,9 @@ def _from_json_number(value: float) -> Decimal:
     number = Decimal("NaN") if isinstance(value, int) and value.bit_length() > _MAX_BITS else Decimal(repr(value))
     if not number.is_finite():
         raise PydanticCustomError("decimal_form", "is not a finite number; send a string such as '10.5'")
-    if len(number.normalize().as_tuple().digits) > _JSON_NUMBER_DIGITS:
+    if len(number.normalize().as_tuple().digits) > _JSON_NUMBER_DIGITS or abs(number.adjusted()) > _TEXT_DIGITS:
         raise PydanticCustomError(
-            "decimal_digits", "has more than 15 significant digits as a JSON number; send it as a string"
+            "decimal_digits", "has more digits than a JSON number keeps (15 significant ones); send it as a string"
         )
     return Decimal(plain(number))
 

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 
 from oms_engine.domain.model import Execution
+from oms_engine.record import plain
 
 EXACT = Context(prec=160, traps=[Inexact, InvalidOperation, Overflow, DivisionByZero])
 """Arithmetic that raises where a result would have to be rounded."""
@@ -32,7 +33,7 @@ def average(total: Decimal, quantity: Decimal, digits: int = MAX_FRACTION_DIGITS
     """Total / quantity, divided once and rounded half-up (half away from zero) for output; 0 without quantity."""
     if not quantity:
         return ZERO
-    scaled = EXACT.scaleb(abs(total), digits)
+    scaled = EXACT.scaleb(total.copy_abs(), digits)
     whole, rest = EXACT.divmod(scaled, quantity)
     if EXACT.multiply(rest, Decimal(2)) >= quantity:
         whole = EXACT.add(whole, Decimal(1))
@@ -46,11 +47,8 @@ def round_half_up(value: Decimal, digits: int) -> Decimal:
 
 def within_digits(value: Decimal) -> bool:
     """Does the value fit 18 integer and 8 fraction digits? Leading and trailing zeros do not count."""
-    sign, digits, exponent = value.as_tuple()
-    assert isinstance(exponent, int), sign  # noqa: S101 - only finite decimals leave the parser
-    significant = "".join(map(str, digits)).lstrip("0")
-    fraction = max(0, -exponent - (len(significant) - len(significant.rstrip("0"))))
-    return len(significant) + exponent <= MAX_INTEGER_DIGITS and fraction <= MAX_FRACTION_DIGITS
+    whole, _, fraction = plain(value.copy_abs()).partition(".")
+    return len(whole) <= MAX_INTEGER_DIGITS and len(fraction) <= MAX_FRACTION_DIGITS
 
 
 def is_multiple(value: Decimal, unit: Decimal) -> bool:

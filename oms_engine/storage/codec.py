@@ -24,9 +24,9 @@ _LIMIT = Decimal(10) ** MAX_INTEGER_DIGITS
 
 def sortable(value: Decimal) -> str:
     """The decimal as text that sorts by value; also values finer or larger than a column holds compare rightly."""
-    if abs(value) >= _LIMIT:
+    if value.copy_abs() >= _LIMIT:
         return _ABOVE_ALL if value > 0 else _BELOW_ALL
-    whole, _, fraction = plain(abs(value)).partition(".")
+    whole, _, fraction = plain(value.copy_abs()).partition(".")
     digits = whole.rjust(MAX_INTEGER_DIGITS, "0") + fraction.ljust(MAX_FRACTION_DIGITS, "0")
     return "1" + digits if value >= 0 else "0" + digits.translate(_COMPLEMENT) + "~"
 
@@ -35,7 +35,7 @@ def from_sortable(text: str) -> Decimal:
     """The decimal that stands in a column."""
     digits = text[1:] if text[0] == "1" else text[1:-1].translate(_COMPLEMENT)
     value = Decimal(plain(Decimal(f"{digits[:MAX_INTEGER_DIGITS]}.{digits[MAX_INTEGER_DIGITS:]}")))
-    return value if text[0] == "1" else -value
+    return value if text[0] == "1" else value.copy_negate()
 
 
 def decimal_sql(column: str) -> str:

@@ -150,7 +150,8 @@ def _taken_back(state: OrderState, event: ExecutionWhacked | ExecutionBusted, st
             "status_at": stored.recorded_at,
         }
     )
-    return _book(state, execution, -before.last_qty, -notional(before.last_qty, before.last_px))
+    amount = notional(before.last_qty, before.last_px)
+    return _book(state, execution, before.last_qty.copy_negate(), amount.copy_negate())
 
 
 def _book(state: OrderState, execution: Execution, quantity: Decimal, amount: Decimal) -> OrderState:

@@ -2,7 +2,7 @@
 
 from oms_engine.domain.decider.evolve import NO_LEAVES
 from oms_engine.domain.model import OrderState
-from oms_engine.domain.quantities import add, executed
+from oms_engine.domain.quantities import add, executed, subtract
 from oms_engine.domain.vocabulary import State
 
 
@@ -10,7 +10,9 @@ def broken_invariants(state: OrderState) -> list[str]:
     """The invariants that do not hold, each as `I1: what is wrong`; empty when all hold."""
     order = state.order
     quantity, total = executed(state.executions.values())
-    open_qty = order.leaves_qty if order.state in NO_LEAVES else add(order.cum_qty, order.leaves_qty) - order.order_qty
+    open_qty = order.leaves_qty
+    if order.state not in NO_LEAVES:
+        open_qty = subtract(add(order.cum_qty, open_qty), order.order_qty)
     checks = {
         "I1: cumQty lies between 0 and orderQty": 0 <= order.cum_qty <= order.order_qty,
         "I1: leavesQty is not negative": order.leaves_qty >= 0,

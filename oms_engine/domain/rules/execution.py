@@ -266,7 +266,7 @@ def required_level(facts: BustFacts) -> ApprovalLevel:
     """The lowest level that may approve a whack of this notional."""
     execution = execution_of(facts)
     assert execution is not None  # noqa: S101 - WHK-02 applies only where the execution was found
-    amount = abs(notional(execution.last_qty, execution.last_px))
+    amount = notional(execution.last_qty, execution.last_px).copy_abs()
     reached = [
         level for level, least in zip(ApprovalLevel, facts.settings.whack_levels, strict=True) if amount >= least
     ]
