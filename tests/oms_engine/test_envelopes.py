@@ -194,7 +194,8 @@ def test_a_decimal_is_read_exactly(given_value: object, kept: str | None, desk: 
 
 BAD_DECIMALS = [
     "1e3", "1E-8", "NaN", "nan", "Infinity", "-inf", "+5", "1.", ".5", ".", "-", "--1", "1,5", "1_000", "0x10",
-    " 5", "5 ", "5\n", "\u0665", "\uff11", "five", "1.2.3", True, False, [], {}, ["5"], {"a": 1}, math.nan, math.inf, -math.inf,
+    " 5", "5 ", "5\n", "\u0665", "\uff11", "five", "1.2.3", True, False, [], {}, ["5"], {"a": 1},
+    math.nan, math.inf, -math.inf, 1e300, 1e-300,
     1234567890123456, 0.1234567890123456, 1.0000000000000002, 10**400, 10**5000, -(10**5000), "1" * 65, "0." + "1" * 65,
 ]  # fmt: skip
 
@@ -216,6 +217,8 @@ def test_a_quantity_is_above_zero(value: object, desk: Desk) -> None:
 def test_a_decimal_that_does_not_fit_is_out_of_range(value: object, desk: Desk) -> None:
     problem = desk.refused("OrderCreateCmd", order=desk.asked(price=value))
     assert told(problem) == [("ORD-17", "price")]
+    ticked = Desk(tickSize="0.05")
+    assert ("ORD-17", "price") in told(ticked.refused("OrderCreateCmd", order=ticked.asked(price=value)))
     assert problem.error_code == "OMS-VAL-005"
 
 

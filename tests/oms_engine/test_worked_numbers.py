@@ -99,6 +99,12 @@ def test_n12_a_bust_reopens_a_filled_order(desk: Desk) -> None:
     assert (busted.cum_qty, busted.leaves_qty, busted.avg_px) == (1000, 0, Decimal("10.09"))
 
 
+def test_a_bust_is_exact_beyond_the_digits_of_the_default_context(desk: Desk) -> None:
+    order_id = filled(desk, "9999999", ("1234567.12345678", "123456789012345678.12345678"), ("1", "3"))
+    desk.ok("ExecutionBustCmd", orderId=order_id, execId="e1")
+    assert position(desk, order_id) == "LIVE cum 1 leaves 9999998 avg 3.0000"
+
+
 def test_n13_busts_can_follow_each_other(desk: Desk) -> None:
     prices = ("20.00", "20.10", "20.20", "20.30")
     order_id = filled(desk, "1500", *(("300", price) for price in prices))
