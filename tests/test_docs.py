@@ -1,0 +1,244 @@
+"""Do the documents tell the truth? What they claim is run, looked up in the code, and followed."""
+
+import re
+from collections.abc import Iterator
+from datetime import date
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from knowledge_base import PACKAGED_CORPUS, Library
+from knowledge_base.documents import Corpus
+from knowledge_base.results import Scenario as Block
+from knowledge_base.sections import Document, Section
+from oms_engine.domain.catalogue import RULES, citation
+from oms_engine.domain.lifecycle import CORRECTIONS, MACHINES, TRANSITIONS
+from oms_engine.domain.vocabulary import State
+from oms_engine.errors import CODES
+from oms_engine.settings import Settings
+from oms_engine.simulation.scenario import parse_scenarios, run_scenario
+from oms_engine.workflows import WORKFLOWS, rules_of
+
+RULE_PAGE = "framework/validation-rules.md"
+CODE_PAGE = "framework/error-handling.md"
+STATE_PAGE = "framework/state-machine.md"
+
+_RESERVED = "The code is kept for surfaces"
+_NO_RULE = {"EX-08": "the rule keeps its place", "BST-01": "names the condition that failed"}
+"""Sections of the catalogue that no violation names, and the words with which they say so."""
+
+_LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+_CODE = re.compile(r"`[^`]*`")
+
+CORPUS = Corpus(PACKAGED_CORPUS)
+DOCUMENTS = list(CORPUS.documents.values())
+SECTIONS = [section for document in DOCUMENTS for section in document.sections]
+
+
+def _blocks() -> list[Block]:
+    with Library.open(semantic=False) as library:
+        return library.scenarios()
+
+
+BLOCKS = _blocks()
+
+
+@pytest.fixture(scope="module")
+def library() -> Iterator[Library]:
+    with Library.open(semantic=False) as library:
+        yield library
+
+
+@pytest.mark.parametrize("block", BLOCKS, ids=lambda block: block.reference)
+def test_every_scenario_comes_true(block: Block) -> None:
+    (scenario,) = parse_scenarios(block.text, block.path, line=block.line + 1)
+    run = run_scenario(scenario)
+    assert run.passed, "\n".join(str(found.to_wire()) for found in run.differences)
+
+
+def test_every_scenario_of_one_document_has_its_own_id() -> None:
+    references = [block.reference for block in BLOCKS]
+    assert len(set(references)) == len(references)
+
+
+@pytest.mark.parametrize(
+    "number", [f"N{number}" for number in (*range(1, 15), 16, 17)], ids=lambda number: f"number {number}"
+)
+def test_every_worked_number_stands_in_the_documents(number: str) -> None:
+    assert any(re.fullmatch(rf"{number}(\b.*)?", block.id) for block in BLOCKS), number
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_every_rule_has_the_section_that_it_cites(library: Library, rule: str) -> None:
+    number, words = RULES[rule]
+    assert library.resolve(citation(rule)).title == f"{number} {rule}: {words}"
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_code_has_the_section_that_it_cites(library: Library, code: str) -> None:
+    section = library.resolve(CODES[code].citation)
+    assert re.fullmatch(rf"[\d.]+ {code}: {CODES[code].title}", section.title)
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_the_section_of_a_code_states_its_status_and_whether_to_try_again(library: Library, code: str) -> None:
+    text = library.read(CODES[code].citation).text
+    status = re.search(r"\*\*Status:\*\* (\d+)[,;] (not )?retryable", text)
+    assert status, text
+    assert int(status[1]) == CODES[code].status
+    assert (status[2] is None) == CODES[code].retryable
+
+
+def test_every_section_of_a_rule_describes_a_rule_that_exists_or_says_that_it_is_none(library: Library) -> None:
+    assert _named(RULE_PAGE, r"([A-Z]+-\d+)") == set(RULES) | set(_NO_RULE)
+    for rule, words in _NO_RULE.items():
+        title = next(section for section in CORPUS.documents[RULE_PAGE].sections if f" {rule}: " in section.title)
+        assert words in _joined(library.read(title.citation).text)
+
+
+def test_every_section_of_a_code_describes_a_code_that_exists_or_is_reserved() -> None:
+    document = CORPUS.documents[CODE_PAGE]
+    reserved = {
+        title[1]
+        for section in document.sections
+        if (title := re.fullmatch(r"[\d.]+ (OMS-[A-Z]+-\d+): .+", section.title))
+        and _RESERVED in _joined(document.text(section.start_line, section.end_line))
+    }
+    assert reserved == {"OMS-SYS-002", "OMS-SYS-003"}
+    assert _named(CODE_PAGE, r"(OMS-[A-Z]+-\d+)") == set(CODES) | reserved
+
+
+def _named(path: str, name: str) -> set[str]:
+    titles = (re.fullmatch(rf"[\d.]+ {name}: .+", section.title) for section in CORPUS.documents[path].sections)
+    return {title[1] for title in titles if title}
+
+
+def _joined(text: str) -> str:
+    return " ".join(text.split())
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_section_of_a_rule_names_a_code_that_exists(library: Library, rule: str) -> None:
+    named = set(re.findall(r"OMS-[A-Z]+-\d+", library.read(citation(rule)).text))
+    assert named & set(CODES)
+    assert named <= set(CODES)
+
+
+@pytest.mark.parametrize(
+    ("rule", "code"), sorted({(rule.id, rule.code) for name in WORKFLOWS for rule in rules_of(name)})
+)
+def test_the_section_of_a_rule_names_the_code_that_the_rule_gives(library: Library, rule: str, code: str) -> None:
+    assert code in library.read(citation(rule)).text
+
+
+def test_the_guide_to_scenarios_lists_every_setting() -> None:
+    rows = _table("guides/write-a-scenario.md", "21-settings")
+    assert {name for row in rows[2:] for name in re.findall(r"`([^`]+)`", row[0])} == set(Settings.names())
+
+
+def test_the_table_of_transitions_is_the_one_in_the_code() -> None:
+    rows = _table(STATE_PAGE, "3-profiles")
+    profiles = [cell.strip("`") for cell in rows[0][1:]]
+    assert profiles == list(TRANSITIONS)
+    for column, profile in enumerate(profiles, 1):
+        told = {row[0]: {state for state in row[column].split(", ") if state != "none"} for row in rows[2:]}
+        machine = MACHINES[profile]  # type: ignore[index] # compared with the profiles above
+        assert told.pop("Initial") == machine.initial_states
+        assert told.pop("Terminal") == machine.terminal_states
+        assert told == {start.value: set(targets) for start, targets in TRANSITIONS[profile].items()}  # type: ignore[index] # as above
+
+
+def _table(path: str, anchor: str) -> list[list[str]]:
+    document, section = CORPUS.find_section(path, anchor)
+    lines = document.text(section.start_line, section.end_line).splitlines()
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
+
+
+def test_the_picture_of_the_standard_lifecycle_is_the_table_in_the_code() -> None:
+    (picture,) = (fence for fence in CORPUS.documents[STATE_PAGE].fences if fence.info == "mermaid")
+    arrows = re.findall(r"^\s*(\S+) --> (\w+|\[\*\])(.*)$", picture.text, re.MULTILINE)
+    corrections = {(start, to) for start, to, label in arrows if "correction" in label}
+    steps = {(start, to) for start, to, _ in arrows} - corrections
+    expected = {(start.value, to.value) for start, targets in TRANSITIONS["standard"].items() for to in targets}
+    initial = {("[*]", state.value) for state in MACHINES["standard"].initial_states}
+    terminal = {(state.value, "[*]") for state in MACHINES["standard"].terminal_states}
+    assert steps == expected | initial | terminal
+    assert corrections == {(start.value, to.value) for start, targets in CORRECTIONS.items() for to in targets}
+    assert {state.value for state in State} <= {name for pair in steps for name in pair}
+
+
+def _links() -> list[tuple[str, int, str]]:
+    return [(document.path, number, target) for document in DOCUMENTS for number, target in _links_of(document)]
+
+
+def _links_of(document: Document) -> Iterator[tuple[int, str]]:
+    fenced = {
+        number
+        for fence in document.fences
+        for number in range(fence.line, fence.line + len(fence.text.splitlines()) + 2)
+    }
+    for number, line in enumerate(document.lines, 1):
+        if number not in fenced:
+            yield from ((number, target) for target in _LINK.findall(_CODE.sub("", line)))
+
+
+LINKS = _links()
+
+
+def test_there_are_links_to_follow() -> None:
+    assert len(LINKS) > 100
+
+
+def test_every_link_leads_somewhere() -> None:
+    broken = [f"{path}:{number} {target}" for path, number, target in LINKS if not _leads(path, target)]
+    assert broken == []
+
+
+def _leads(path: str, target: str) -> bool:
+    if re.match(r"https?://", target):
+        return True
+    name, _, anchor = target.partition("#")
+    document = CORPUS.documents.get(_beside(path, name) if name else path)
+    return document is not None and (not anchor or anchor in document.by_anchor)
+
+
+def _beside(path: str, name: str) -> str:
+    parts: list[str] = []
+    for part in PurePosixPath(path).parent.joinpath(name).parts:
+        if part == "..":
+            parts.pop()
+        else:
+            parts.append(part)
+    return "/".join(parts)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.path)
+def test_every_document_says_what_it_is(document: Document) -> None:
+    assert re.fullmatch(r"\d+\.\d+", document.version)
+    assert document.status in {"draft", "stable"}
+    assert document.category == document.path.split("/")[0]
+    assert date.fromisoformat(document.last_updated)
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.citation)
+def test_every_section_is_long_enough_to_help_and_short_enough_to_read(section: Section) -> None:
+    document = CORPUS.documents[section.citation.partition("#")[0]]
+    following = [other.start_line for other in document.sections if other.start_line > section.start_line]
+    end = min([*(line - 1 for line in following), section.end_line])
+    assert 200 <= len(document.text(section.start_line, end)) <= 6000
+
+
+def test_headings_are_numbered_in_order() -> None:
+    for document in DOCUMENTS:
+        numbers = [
+            tuple(map(int, found[1].split(".")))
+            for section in document.sections
+            if section.level > 1 and (found := re.match(r"([\d.]+?)\.? ", section.title))
+        ]
+        assert numbers == sorted(numbers), document.path
+        assert len(numbers) == sum(section.level > 1 for section in document.sections), document.path
+
+
+def test_the_corpus_is_markdown_alone() -> None:
+    strange = [path for path in Path(PACKAGED_CORPUS).rglob("*") if path.is_file() and path.suffix != ".md"]
+    assert strange == []
