@@ -1,6 +1,5 @@
 """What must hold before a fill is booked, and before one is taken back?"""
 
-from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
 
@@ -8,7 +7,7 @@ from oms_engine.domain.commands import ExecutionBustCmd, ExecutionCreateCmd, Exe
 from oms_engine.domain.model import Execution, ExecutionReport
 from oms_engine.domain.quantities import notional, subtract
 from oms_engine.domain.rules.envelope import printable, required, texts_and_numbers_fit
-from oms_engine.domain.rules.facts import Facts, found, order_name, order_state, rule
+from oms_engine.domain.rules.facts import Facts, RulesAbout, found, order_name, order_state, rule
 from oms_engine.domain.vocabulary import ApprovalLevel, PriceType, State
 from oms_engine.errors import shown
 from oms_engine.framework.validation import Rule
@@ -21,37 +20,7 @@ FILL_TYPES = ("F", "1", "2")
 """Values of ExecType (FIX 150) that book a fill."""
 
 
-def _on_fill(
-    rule_id: str,
-    code: str,
-    field: str,
-    holds: Callable[[ExecutionReport, FillFacts], bool],
-    message: Callable[[ExecutionReport, FillFacts], str],
-    *,
-    applies: Callable[[ExecutionReport, FillFacts], bool] | None = None,
-    inputs: tuple[str, ...] = (),
-    alone: bool = False,
-) -> Rule[FillFacts]:
-    """A rule about the fill of an ExecutionCreateCmd; not asked when there is none."""
-
-    def asked(facts: FillFacts) -> bool:
-        fill = facts.command.execution
-        return fill is not None and (applies is None or applies(fill, facts))
-
-    def fill_of(facts: FillFacts) -> ExecutionReport:
-        return facts.command.execution or ExecutionReport()
-
-    return rule(
-        rule_id,
-        code,
-        field,
-        lambda f: holds(fill_of(f), f),
-        lambda f: message(fill_of(f), f),
-        scope="ExecutionCreateCmd",
-        applies=asked,
-        inputs=inputs,
-        alone=alone,
-    )
+_on_fill = RulesAbout("execution", ExecutionReport(), "ExecutionCreateCmd")
 
 
 def _present(rule_id: str, field: str, name: str, remedy: str) -> Rule[FillFacts]:

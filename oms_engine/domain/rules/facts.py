@@ -75,6 +75,52 @@ def rule(
     )
 
 
+class RulesAbout(Generic[V]):
+    """Makes rules about one part of a command, such as its order; they are not asked of a command without that part."""
+
+    def __init__(self, place: str, empty: V, scope: str) -> None:
+        self._place = place
+        self._empty = empty
+        self._scope = scope
+
+    def __call__(
+        self,
+        rule_id: str,
+        code: str,
+        field: str,
+        holds: Callable[[V, Facts[Any]], bool],
+        message: Callable[[V, Facts[Any]], str],
+        *,
+        applies: Callable[[V, Facts[Any]], bool] | None = None,
+        inputs: tuple[str, ...] = (),
+        alone: bool = False,
+    ) -> Rule[Facts[Any]]:
+        """A rule of the catalogue about the part and, beside it, the facts."""
+
+        def asked(facts: Facts[Any]) -> bool:
+            part = self._part(facts)
+            return part is not None and (applies is None or applies(part, facts))
+
+        def part_of(facts: Facts[Any]) -> V:
+            return self._part(facts) or self._empty
+
+        return rule(
+            rule_id,
+            code,
+            field,
+            lambda facts: holds(part_of(facts), facts),
+            lambda facts: message(part_of(facts), facts),
+            scope=self._scope,
+            applies=asked,
+            inputs=inputs,
+            alone=alone,
+        )
+
+    def _part(self, facts: Facts[Any]) -> V | None:
+        part: V | None = getattr(facts.command, self._place)
+        return part
+
+
 def order_name(facts: Facts[Any]) -> str:
     """The order of the command in a sentence, asked only where it was found: an id of ours needs no quotes."""
     assert facts.state is not None  # noqa: S101 - the rules that name the order apply only where it was found

@@ -1,6 +1,5 @@
 """What must hold before an order is created, placed, answered or ended?"""
 
-from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -27,7 +26,7 @@ from oms_engine.domain.rules.envelope import (
     required,
     texts_and_numbers_fit,
 )
-from oms_engine.domain.rules.facts import Facts, found, order_name, order_state, rule
+from oms_engine.domain.rules.facts import Facts, RulesAbout, found, order_name, order_state, rule
 from oms_engine.domain.vocabulary import OPEN_STATES, CancelState, OrdType, PriceType, State, TimeInForce
 from oms_engine.errors import shown
 from oms_engine.framework.validation import Rule
@@ -41,37 +40,7 @@ _UNPRICED = {OrdType.MARKET, OrdType.MARKET_ON_CLOSE}
 _SIGNED = {PriceType.SPREAD, PriceType.YIELD}
 
 
-def _on_order(
-    rule_id: str,
-    code: str,
-    field: str,
-    holds: Callable[[NewOrder, CreateFacts], bool],
-    message: Callable[[NewOrder, CreateFacts], str],
-    *,
-    applies: Callable[[NewOrder, CreateFacts], bool] | None = None,
-    inputs: tuple[str, ...] = (),
-    alone: bool = False,
-) -> Rule[CreateFacts]:
-    """A rule about the order of an OrderCreateCmd; not asked when there is none."""
-
-    def asked(facts: CreateFacts) -> bool:
-        order = facts.command.order
-        return order is not None and (applies is None or applies(order, facts))
-
-    def order_of(facts: CreateFacts) -> NewOrder:
-        return facts.command.order or NewOrder()
-
-    return rule(
-        rule_id,
-        code,
-        field,
-        lambda f: holds(order_of(f), f),
-        lambda f: message(order_of(f), f),
-        scope="OrderCreateCmd",
-        applies=asked,
-        inputs=inputs,
-        alone=alone,
-    )
+_on_order = RulesAbout("order", NewOrder(), "OrderCreateCmd")
 
 
 def _present(rule_id: str, field: str, name: str, remedy: str) -> Rule[CreateFacts]:
