@@ -121,8 +121,8 @@ class Settings(BaseModel):
         for key in values:
             if key not in names:
                 near = difflib.get_close_matches(key, names, n=1)
-                hint = f"; did you mean {near[0]}?" if near else ""
-                raise SettingsError(f"setting {shown(key)} is unknown{hint} Valid settings: {', '.join(names)}")
+                hint = f" did you mean {near[0]}?" if near else ""
+                raise SettingsError(f"setting {shown(key)} is unknown;{hint} valid: {', '.join(names)}")
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:

@@ -47,8 +47,8 @@ class _Open:
     def add(self, value: object) -> None:
         if isinstance(self.value, list):
             self.value.append(value)
-        elif self.key is not None:
-            self.value[self.key] = value
+        else:
+            self.value[str(self.key)] = value
             self.key = None
 
     def expects_key(self) -> bool:

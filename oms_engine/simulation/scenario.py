@@ -23,6 +23,7 @@ from oms_engine.simulation.plain_yaml import Located, YamlError, read_documents
 DEFAULT_CLOCK = datetime(2026, 1, 2, 9, 30, tzinfo=UTC)
 TICK = timedelta(milliseconds=1)
 SESSION = "scenario"
+MAX_ITEMS = 10_000
 
 _SCENARIO_KEYS = ("id", "title", "settings", "clock", "given", "steps", "expect")
 _STEP_KEYS = ("do", "query", "check", "expect", "at")
@@ -281,10 +282,12 @@ class _Reader:
             self._fail(line, f"{shown(name)} is no key of {what}; {hint}valid: {', '.join(valid)}")
 
     def _list(self, data: Located, name: str, what: str) -> list[Any]:
-        value = data.get(name)
-        if value is not None and not isinstance(value, list):
+        value = [] if data.get(name) is None else data[name]
+        if not isinstance(value, list):
             self._fail(data.line, f"{name} of {what} must be a list, not {shown(value)}")
-        return value or []
+        if len(value) > MAX_ITEMS:
+            self._fail(data.line, f"{name} of {what} has {len(value)} items; at most {MAX_ITEMS:,} are accepted")
+        return value
 
     def _text(self, data: Located, name: str, what: str) -> str:
         value = data.get(name)
