@@ -125,40 +125,49 @@ class Order(AcceptedTerms):
     updated_at: Instant = fact("when the order last changed")
 
 
-class ExecutionReport(Record):
-    """A fill as the market reports it; the rules decide what must be present."""
+class FillDetails(Record):
+    """What a market may say of a fill beside what and how much; passed through as it comes."""
+
+    last_mkt: str | None = fact("market of this fill", fix=30, default=None)
+    last_capacity: str | None = fact("capacity of the broker", fix=29, default=None)
+    secondary_exec_id: str | None = fact("second id of the execution", fix=527, default=None)
+    day_order_qty: Exact | None = fact("order quantity of the day", fix=424, default=None)
+    day_cum_qty: Exact | None = fact("quantity executed today", fix=425, default=None)
+    day_avg_px: Exact | None = fact("average price of today", fix=426, default=None)
+
+
+class ReportedFill(Record):
+    """What and how much a market says was executed; the rules decide what must be present."""
 
     exec_id: str | None = fact("id of the execution, unique per order", fix=17, default=None)
     order_id: str | None = fact("order that was executed", fix=37, default=None)
     last_qty: Exact | None = fact("quantity of this fill", fix=32, default=None)
     last_px: Exact | None = fact("price of this fill", fix=31, default=None)
     exec_type: str | None = fact("F, 1 or 2; F when not given", fix=150, default=None)
-    last_mkt: str | None = fact("market of this fill", fix=30, default=None)
-    last_capacity: str | None = fact("capacity of the broker", fix=29, default=None)
-    secondary_exec_id: str | None = fact("second id of the execution", fix=527, default=None)
-    day_order_qty: Exact | None = fact("order quantity of the day", fix=424, default=None)
-    day_cum_qty: Exact | None = fact("quantity executed today", fix=425, default=None)
-    day_avg_px: Exact | None = fact("average price of today", fix=426, default=None)
+
+
+class ExecutionReport(FillDetails, ReportedFill):
+    """A fill as the market reports it."""
+
     transact_time: Instant | None = fact("market time of this fill; now when not given", fix=60, default=None)
 
 
-class BookedFill(Record):
-    """A fill that was accepted, with the order's position right after it."""
+class AcceptedFill(Record):
+    """What and how much was executed, with the order's position right after it, which is never rewritten."""
 
     exec_id: str = fact("id of the execution, unique per order", fix=17)
     order_id: str = fact("order that was executed", fix=37)
     last_qty: Exact = fact("quantity of this fill", fix=32)
     last_px: Exact = fact("price of this fill", fix=31)
     exec_type: str = fact("F, 1 or 2", fix=150)
-    cum_qty: Exact = fact("cumQty of the order right after this fill, never rewritten", fix=14)
-    leaves_qty: Exact = fact("leavesQty of the order right after this fill, never rewritten", fix=151)
-    avg_px: Exact = fact("avgPx of the order right after this fill, never rewritten", fix=6)
-    last_mkt: str | None = fact("market of this fill", fix=30, default=None)
-    last_capacity: str | None = fact("capacity of the broker", fix=29, default=None)
-    secondary_exec_id: str | None = fact("second id of the execution", fix=527, default=None)
-    day_order_qty: Exact | None = fact("order quantity of the day", fix=424, default=None)
-    day_cum_qty: Exact | None = fact("quantity executed today", fix=425, default=None)
-    day_avg_px: Exact | None = fact("average price of today", fix=426, default=None)
+    cum_qty: Exact = fact("cumQty of the order right after this fill", fix=14)
+    leaves_qty: Exact = fact("leavesQty of the order right after this fill", fix=151)
+    avg_px: Exact = fact("avgPx of the order right after this fill", fix=6)
+
+
+class BookedFill(FillDetails, AcceptedFill):
+    """A fill that was accepted."""
+
     transact_time: Instant = fact("market time of this fill", fix=60)
 
 
