@@ -292,7 +292,7 @@ def conditions(draw: st.DrawFn, entity: str) -> dict[str, str]:
     elif operator in {Operator.EQ, Operator.NE} and field.nullable and draw(st.booleans()):
         text = "null"
     else:
-        text = draw(one_value(field))
+        text = draw(one_value(field).filter(lambda text: text != "null"))
     return {"field": field.name, "op": operator, "value": text}
 
 

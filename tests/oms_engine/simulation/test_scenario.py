@@ -3,7 +3,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from oms_engine import CommandResult, Engine, ScenarioError
@@ -414,7 +414,6 @@ ENVELOPES = st.lists(
 )
 
 
-@settings(max_examples=60)
 @given(ENVELOPES)
 def test_a_run_does_exactly_what_executing_its_envelopes_does(envelopes: list[dict[str, Any]]) -> None:
     text = HEAD + "steps:\n" + "".join(f"  - do: {_flow(envelope)}\n" for envelope in envelopes) if envelopes else HEAD
