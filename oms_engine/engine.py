@@ -7,20 +7,20 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
 from oms_engine.domain.catalogue import violation
-from oms_engine.domain.commands import Command, CommandResult, Draft, EventRef, TaskReport, parse
+from oms_engine.domain.commands import Command, CommandResult, Draft, parse
 from oms_engine.domain.events import StoredEvent, stream_of
 from oms_engine.domain.filters import Where, read_query
 from oms_engine.domain.lifecycle import NextState, TransitionCheck, check_path, next_states, read_profile, read_states
 from oms_engine.domain.model import Execution, Order, OrderState
 from oms_engine.domain.rules.envelope import ID_FORM
-from oms_engine.domain.vocabulary import CommandStatus
-from oms_engine.errors import Problem, Refused, StoreError, problem, problem_of, shown
-from oms_engine.framework.orchestration import PipelineResult, TaskOrchestrator, TaskStatus
+from oms_engine.errors import Refused, StoreError, problem_of, shown
+from oms_engine.framework.orchestration import PipelineResult, TaskOrchestrator
+from oms_engine.results import Outcome, accepted, refused, repeated, store_failed
 from oms_engine.settings import Settings
 from oms_engine.storage.event_store import MEMORY, EventStore, translated
 from oms_engine.storage.projections import Progress, project, rebuild
 from oms_engine.storage.queries import Page, run
-from oms_engine.workflows import PIPELINE, TASK_NAMES, OrderTaskContext
+from oms_engine.workflows import PIPELINE, OrderTaskContext
 
 Clock = Callable[[], datetime]
 NewId = Callable[[str], str]
@@ -37,15 +37,6 @@ def utc_now() -> datetime:
 def random_id(prefix: str) -> str:
     """An id nobody has: the prefix and 32 hexadecimal digits."""
     return f"{prefix}-{uuid.uuid4().hex}"
-
-
-class Outcome(NamedTuple):
-    """What a command did: its result, and its order before and after. In a preview nothing of it was stored."""
-
-    result: CommandResult
-    before: Order | None
-    after: Order | None
-    dry_run: bool = False
 
 
 class BatchOutcome(NamedTuple):
@@ -136,7 +127,7 @@ class Engine:
             with self._store.writing():
                 return self._carry_out(draft, _Unit(self._store, self._listeners, dry_run=dry_run), session_id)
         except StoreError as error:
-            return Outcome(_store_failed(draft, error), None, None, dry_run)
+            return Outcome(store_failed(draft.command, error), None, None, dry_run)
 
     def execute_many(
         self,
@@ -188,8 +179,8 @@ class Engine:
         )
         finished = self._orchestrator.run(PIPELINE, context)
         if not finished.success:
-            return _refused(context, finished)
-        return self._repeated(context, finished) if context.repeat else _accepted(context, finished)
+            return refused(context, finished)
+        return self._repeated(context, finished) if context.repeat else accepted(context, finished)
 
     def _repeated(self, context: OrderTaskContext, finished: PipelineResult) -> Outcome:
         """The answer to a command that was carried out before, rebuilt from the events it wrote."""
@@ -206,17 +197,7 @@ class Engine:
             recorded = self._store.command(created.command_id)
             events = self._store.events(after=created.position - 1, up_to=recorded and recorded.last_position)
         assert state is not None  # noqa: S101 - a repeat names an order that exists
-        result = CommandResult(
-            id=_object_id(context.command, state.order),
-            status=CommandStatus.OK,
-            message=f"{repeat.message}; nothing was written",
-            duplicate=True,
-            version=state.order.version,
-            state=state.order.state,
-            events=_references(events),
-            tasks=_reports(finished),
-        )
-        return Outcome(result, state.order, state.order, context.dry_run)
+        return repeated(context, finished, state, events)
 
     def get(self, order_id: str) -> Order | None:
         """The order with this id, as the read model has it; None when there is none."""
@@ -396,109 +377,3 @@ def _draft(command: Command | Mapping[str, Any]) -> Draft:
         return parse(command)
     message = f"an envelope must be a JSON object with a type, not {shown(command)}"
     return Draft("", None, envelope=(violation("ENV-01", "OMS-VAL-004", "type", message),))
-
-
-def _reports(finished: PipelineResult) -> tuple[TaskReport, ...]:
-    return tuple(
-        TaskReport(
-            name=result.task_name,
-            status=result.status,
-            message=_without_internals(result.message, result.exception),
-            duration_micros=result.duration_micros,
-        )
-        for result in finished.task_results
-    )
-
-
-def _without_internals(message: str, exception: BaseException | None) -> str:
-    """No text of an exception leaves the process, but for those that were written to be read."""
-    if exception is None or isinstance(exception, StoreError):
-        return message
-    return "an internal error; nothing was changed"
-
-
-def _references(events: Sequence[StoredEvent], *, with_positions: bool = True) -> tuple[EventRef, ...]:
-    return tuple(
-        EventRef(
-            type=event.type,
-            stream_id=event.stream_id,
-            version=event.version,
-            position=event.position if with_positions else None,
-        )
-        for event in events
-    )
-
-
-def _object_id(command: Command | None, order: Order) -> str:
-    """What the result of a command names: the execution for commands about one, else the order."""
-    execution = getattr(command, "execution", None)
-    exec_id = execution.exec_id if execution is not None else getattr(command, "exec_id", None)
-    return exec_id or order.order_id
-
-
-def _accepted(context: OrderTaskContext, finished: PipelineResult) -> Outcome:
-    after = context.after.order if context.after else None
-    assert after is not None  # noqa: S101 - a pipeline that succeeded decided
-    before = context.before.order if context.before else None
-    names = ", ".join(event.type for event in context.events)
-    result = CommandResult(
-        id=_object_id(context.command, after),
-        status=CommandStatus.OK,
-        message=f"order {after.order_id} is {after.state}: {names}" + (" (dry run)" if context.dry_run else ""),
-        version=after.version,
-        state=after.state,
-        events=_references(context.events, with_positions=not context.dry_run),
-        tasks=_reports(finished),
-    )
-    return Outcome(result, before, after, context.dry_run)
-
-
-def _refused(context: OrderTaskContext, finished: PipelineResult) -> Outcome:
-    order = context.before.order if context.before else None
-    result = CommandResult(
-        id="",
-        status=CommandStatus.FAILED,
-        message="",
-        tasks=_reports(finished),
-        error=_problem(context, order, finished),
-    )
-    assert result.error is not None  # noqa: S101 - given above
-    return Outcome(result.model_copy(update={"message": result.error.detail}), order, order, context.dry_run)
-
-
-def _problem(context: OrderTaskContext, order: Order | None, finished: PipelineResult) -> Problem:
-    known = _known_context(context, order)
-    if context.violations:
-        return problem_of(context.violations, context=known, command_id=context.command_id)
-    failed = next(task for task in finished.task_results if task.status is TaskStatus.FAILED)
-    if isinstance(failed.exception, StoreError):
-        return problem(failed.exception.code, str(failed.exception), context=known, command_id=context.command_id)
-    detail = "an invariant of the order would be broken" if context.broken else "an internal error"
-    return problem("OMS-SYS-001", f"{detail}; nothing was changed", context=known, command_id=context.command_id)
-
-
-def _known_context(context: OrderTaskContext, order: Order | None) -> dict[str, Any]:
-    command = context.command
-    known: dict[str, Any] = {
-        "sessionId": context.session_id,
-        "correlationId": (command and command.correlation_id) or context.command_id,
-    }
-    part = getattr(command, "order", None) or getattr(command, "execution", None) or command
-    for name, attribute in (("orderId", "order_id"), ("execId", "exec_id"), ("clOrdId", "cl_ord_id")):
-        value = getattr(part, attribute, None)
-        known[name] = value[:64] if isinstance(value, str) else None
-    if order is not None:
-        known["orderId"] = order.order_id
-        known["fromState"] = order.state.value
-        known["validTransitions"] = sorted(state.value for state in context.machine.get_valid_transitions(order.state))
-    return known
-
-
-def _store_failed(draft: Draft, error: StoreError) -> CommandResult:
-    """The answer when not even the transaction could begin, or could not be ended."""
-    command_id = draft.command.command_id if draft.command else None
-    told = problem(error.code, str(error), command_id=command_id)
-    tasks = tuple(
-        TaskReport(name=name, status=TaskStatus.NOT_RUN, message="", duration_micros=0) for name in TASK_NAMES
-    )
-    return CommandResult(id="", status=CommandStatus.FAILED, message=told.detail, tasks=tasks, error=told)
