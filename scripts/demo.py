@@ -205,7 +205,7 @@ def _differences(what: str, told: Json, read: Json) -> list[str]:
 
 def server_parameters(file: Path) -> StdioServerParameters:
     """The server of this environment on a file, started as any client starts it."""
-    passed_on = {name: value for name, value in os.environ.items() if name.startswith(("OMS_", "XDG_"))}
+    passed_on = {name: os.environ[name] for name in ("OMS_CACHE_DIR", "XDG_CACHE_HOME") if name in os.environ}
     command = Path(sys.executable).with_name("oms")
     return StdioServerParameters(command=str(command), args=["serve", "--db", str(file)], env=passed_on)
 
