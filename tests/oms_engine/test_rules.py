@@ -425,3 +425,12 @@ def test_every_rule_object_stands_in_the_catalogue_and_cites_its_section() -> No
         assert rule.citation == citation(rule.id)
         assert rule.description == RULES[rule.id][1]
         assert rule.scope
+
+
+def test_an_order_that_does_not_exist_yet_has_version_0(desk: Desk) -> None:
+    problem = desk.refused("OrderCreateCmd", order=desk.asked(), expectedVersion=3)
+    assert (problem.error_code, problem.violations[0].rule_id) == ("OMS-LOCK-001", "ENV-04")
+    assert (
+        problem.detail == "expectedVersion is 3 but a new order is at version 0; read the order again and decide anew"
+    )
+    desk.ok("OrderCreateCmd", order=desk.asked(), expectedVersion=0)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from oms_engine.domain.commands import ENVELOPE_FIELDS, Command
+from oms_engine.domain.commands import ENVELOPE_FIELDS, Command, OrderCreateCmd
 from oms_engine.domain.quantities import MAX_FRACTION_DIGITS, MAX_INTEGER_DIGITS, within_digits
 from oms_engine.domain.rules.facts import Facts, found, order_name, rule
 from oms_engine.errors import shown
@@ -30,6 +30,11 @@ ID_FORM = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
 
+
+def _version(facts: AnyFacts) -> int:
+    return facts.state.order.version if facts.state else 0
+
+
 _ENVELOPE: tuple[Rule[AnyFacts], ...] = (
     rule(
         "ENV-05",
@@ -44,13 +49,15 @@ _ENVELOPE: tuple[Rule[AnyFacts], ...] = (
         "ENV-04",
         "OMS-LOCK-001",
         "expectedVersion",
-        lambda f: f.state is not None and f.state.order.version == f.command.expected_version,
+        lambda f: _version(f) == f.command.expected_version,
         lambda f: (
-            f"expectedVersion is {f.command.expected_version} but {order_name(f)} is at version "
-            f"{f.state.order.version if f.state else 0}; read the order again and decide anew"
+            f"expectedVersion is {f.command.expected_version} but {order_name(f) if found(f) else 'a new order'} is at "
+            f"version {_version(f)}; read the order again and decide anew"
         ),
         scope="every command",
-        applies=lambda f: f.command.expected_version is not None and found(f),
+        applies=lambda f: (
+            f.command.expected_version is not None and (found(f) or isinstance(f.command, OrderCreateCmd))
+        ),
     ),
     rule(
         "ENV-06",
