@@ -5,7 +5,8 @@ from urllib.parse import parse_qs, unquote
 from knowledge_base import InvalidArgument, Reading
 from oms_engine.domain.catalogue import violation
 from oms_engine.errors import Refused, problem_of, shown
-from oms_mcp.seam import Backend, Wire, compact, history_wire, order_wire, without_paths
+from oms_mcp.seam import Backend, compact, without_paths
+from oms_mcp.shapes import Wire, history_wire, order_wire
 
 STATUS = "oms://status"
 INDEX = "kb://index"

@@ -17,7 +17,8 @@ from pydantic_core import ErrorDetails
 from oms_engine.domain.catalogue import in_catalogue_order, violation
 from oms_engine.errors import Refused, problem_of, shown
 from oms_engine.framework.validation import Violation
-from oms_mcp.seam import Out, ResponseFormat, Wire
+from oms_mcp.seam import Out
+from oms_mcp.shapes import ResponseFormat, Wire
 
 Raw = Any
 """An argument that goes to the engine as it came, because the engine says best what is wrong with it."""

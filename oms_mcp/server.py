@@ -21,7 +21,8 @@ from oms_engine.errors import problem_of, shown
 from oms_engine.framework.validation import Violation
 from oms_mcp.arguments import ToolSpec, build
 from oms_mcp.resources import add_resources
-from oms_mcp.seam import Backend, answer, internal_problem, problem_from, refused_wire
+from oms_mcp.seam import Backend, answer, internal_problem, refused_wire
+from oms_mcp.shapes import problem_from
 from oms_mcp.tools import executions, knowledge, orders, queries, raw, states
 
 NAME = "oms-mcp"

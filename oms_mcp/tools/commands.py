@@ -4,7 +4,8 @@ from typing import Any
 
 from mcp_types import CallToolResult
 
-from oms_mcp.seam import Ctx, Out, ResponseFormat, Wire, answer, backend_of, command_wire, session_of
+from oms_mcp.seam import Ctx, Out, answer, backend_of, session_of
+from oms_mcp.shapes import ResponseFormat, Wire, command_wire
 
 
 class Event(Out):

@@ -81,11 +81,11 @@ CORRECTIONS: Actions = {
 async def correct_execution(
     ctx: Ctx,
     *,
+    exec_id: Annotated[Raw, text("execId of the fill")] = None,
     action: Annotated[
         Literal["whack", "bust"],
         Field(description="whack: the desk undoes it, two people needed; bust: the market breaks the trade"),
     ],
-    exec_id: Annotated[Raw, text("execId of the fill")] = None,
     order_id: Annotated[Raw, text("its order; needed when several have this execId")] = None,
     reason: Annotated[Raw, text("why")] = None,
     requested_by: Annotated[Raw, text("who asks for it")] = None,
@@ -97,7 +97,10 @@ async def correct_execution(
     expected_version: ExpectedVersion = None,
     response_format: Format = "concise",
 ) -> CallToolResult:
-    """Take a fill back: whack (ExecutionWhackCmd) or bust (ExecutionBustCmd). A FILLED order may become LIVE again."""
+    """Take a fill back: whack (ExecutionWhackCmd) or bust (ExecutionBustCmd). A FILLED order may become LIVE again.
+
+    Ask the user first, then send confirm=true.
+    """
     given = {
         "reason": reason,
         "requested_by": requested_by,

@@ -46,7 +46,10 @@ async def search_kb(
     status: Annotated[str, Field(description="only documents of this status")] = "",
     limit: Annotated[StrictInt, Field(description="hits, 1 to 50")] = 5,
 ) -> CallToolResult:
-    """Search the specification of this system: states, rules, error codes, quantities. read_kb opens a citation."""
+    """Search the specification of this system: why a command is refused, states, rules, error codes, quantities.
+
+    Each hit has a citation that read_kb opens.
+    """
     backend = backend_of(ctx)
     search = partial(backend.library.search, query, category=category, status=status, limit=limit)
     found = await run_sync(search)

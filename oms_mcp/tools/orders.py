@@ -36,7 +36,7 @@ async def create_order(
     cl_ord_id: Annotated[Raw, text("your id of the order, unique in your session")] = None,
     account: Annotated[Raw, text("account to book to")] = None,
     symbol: Annotated[Raw, text("ticker, such as AAPL")] = None,
-    side: Annotated[Raw, text("side", Side)] = None,
+    side: Annotated[Raw, text("SELL_SHORT needs locateId in more; SUBSCRIBE and REDEEM are for funds", Side)] = None,
     ord_type: Annotated[Raw, text("LIMIT needs price, STOP stop_px, STOP_LIMIT both", OrdType)] = None,
     order_qty: Annotated[Raw, decimal("quantity above 0")] = None,
     price: Annotated[Raw, decimal("limit price")] = None,
@@ -90,11 +90,11 @@ UPDATES: Actions = {
 async def update_order(
     ctx: Ctx,
     *,
+    order_id: OrderId = None,
     action: Annotated[
         Literal["place", "accept"],
         Field(description="place: NEW to UNACK; accept: the market acknowledges, UNACK to LIVE"),
     ],
-    order_id: OrderId = None,
     ex_destination: Annotated[Raw, text("place: where to execute")] = None,
     dry_run: DryRun = False,
     command_id: CommandId = None,
@@ -120,6 +120,7 @@ ENDINGS: Actions = {
 async def end_order(
     ctx: Ctx,
     *,
+    order_id: OrderId = None,
     action: Annotated[
         Literal["cancel", "accept_cancel", "reject_cancel", "reject", "expire", "close"],
         Field(
@@ -128,7 +129,6 @@ async def end_order(
             "expire (OrderExpireCmd): its time is over; close (OrderCloseCmd): settle an ended order"
         ),
     ],
-    order_id: OrderId = None,
     reason: Annotated[Raw, text("why; not for expire")] = None,
     cl_ord_id: Annotated[Raw, text("cancel: your new id of the request")] = None,
     orig_cl_ord_id: Annotated[Raw, text("cancel: current clOrdId, checked")] = None,

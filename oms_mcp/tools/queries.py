@@ -12,18 +12,8 @@ from oms_engine.domain.events import EVENTS
 from oms_engine.domain.filters import ENTITIES
 from oms_engine.errors import problem_of, shown
 from oms_mcp.arguments import Format, Raw, ToolSpec, text, unknown_argument, whole
-from oms_mcp.seam import (
-    Backend,
-    Ctx,
-    Out,
-    answer,
-    backend_of,
-    fitted,
-    history_wire,
-    order_wire,
-    page_wire,
-    session_of,
-)
+from oms_mcp.seam import Backend, Ctx, Out, answer, backend_of, fitted, session_of
+from oms_mcp.shapes import history_wire, order_wire, page_wire
 
 _HITS = 10
 _MOST_EVENTS = 500

@@ -9,7 +9,8 @@ from oms_engine.domain.catalogue import violation
 from oms_engine.engine import MAX_BATCH
 from oms_engine.errors import Refused, problem_of
 from oms_mcp.arguments import DryRun, Format, ToolSpec
-from oms_mcp.seam import Ctx, Out, answer, backend_of, batch_wire, session_of
+from oms_mcp.seam import Ctx, Out, answer, backend_of, session_of
+from oms_mcp.shapes import batch_wire
 from oms_mcp.tools.commands import CommandOut
 
 

@@ -33,7 +33,7 @@ async def check_transitions(
     path: Annotated[list[str] | None, Field(description="states to go through; absent: only what can follow")] = None,
     profile: Annotated[str, text("lifecycle to ask; the server's own if absent", TRANSITIONS)] = "",
 ) -> CallToolResult:
-    """Ask whether states may follow each other, and which command leads to each next state."""
+    """Ask whether states may follow each other, and which command leads to each next state. Nothing is changed."""
     backend = backend_of(ctx)
     found = backend.engine.check(order_id=order_id, from_state=from_state, path=path or (), profile=profile)
     return answer(backend, found.to_wire())

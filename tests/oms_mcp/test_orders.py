@@ -252,3 +252,8 @@ def test_an_argument_that_the_action_does_not_use_is_refused(
     assert (error["errorCode"], error["violations"][0]["ruleId"]) == ("OMS-VAL-002", "ENV-02")
     assert error["violations"][0]["field"] == stray
     assert f"action {arguments['action']}; " in error["detail"]
+
+
+def test_a_new_order_is_expected_at_version_0(modern: Agent) -> None:
+    assert modern.refused("create_order", cl_ord_id="c1", **GOOD, expected_version=1)["errorCode"] == "OMS-LOCK-001"
+    assert modern.ok("create_order", cl_ord_id="c1", **GOOD, expected_version=0)["version"] == 2

@@ -4,8 +4,8 @@ import pytest
 
 from knowledge_base import Library
 from oms_engine import Engine
-from oms_mcp.seam import CONCISE
 from oms_mcp.server import ServerOptions, build_server
+from oms_mcp.shapes import CONCISE
 from tests.oms_mcp.agent import GOOD, Agent
 
 

@@ -1,0 +1,974 @@
+import json
+import re
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from oms_engine import Engine
+from oms_engine.domain.commands import COMMANDS
+from oms_mcp import cli
+from oms_mcp.cli import app
+from tests.oms_engine import test_matrix as matrix
+from tests.oms_engine.desk import Desk
+
+Oms = Callable[..., Result]
+Row = dict[str, Any]
+
+OK, REFUSED, MISUSED = 0, 1, 2
+HELP = [(), ("kb",), *((name,) for name in ("serve", "exec", "run", "query", "show", "history", "check", "rebuild"))]
+HELP += [("doctor",), *(("kb", name) for name in ("search", "read", "overview", "index"))]
+
+ORDER: dict[str, Any] = {
+    "orderId": "O1",
+    "clOrdId": "C1",
+    "account": "ACC",
+    "symbol": "ACME",
+    "side": "BUY",
+    "ordType": "LIMIT",
+    "orderQty": "1000",
+    "price": "10.50",
+}
+CREATE = {"type": "OrderCreateCmd", "order": ORDER}
+ACCEPT = {"type": "OrderAcceptCmd", "orderId": "O1"}
+FILL = {
+    "type": "ExecutionCreateCmd",
+    "execution": {"orderId": "O1", "execId": "E1", "lastQty": "300", "lastPx": "10.25"},
+}
+
+
+@pytest.fixture(autouse=True)
+def _plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the person who runs the tests, and a folder of one's own."""
+    for name in ("OMS_DB", "OMS_SETTINGS", "OMS_TOOLSETS", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def oms() -> Oms:
+    def run(*words: object, stdin: str | bytes = "") -> Result:
+        texts = [json.dumps(word) if isinstance(word, dict | list) else str(word) for word in words]
+        return CliRunner().invoke(app, texts, input=stdin)
+
+    return run
+
+
+@pytest.fixture
+def ask(oms: Oms) -> Callable[..., Row]:
+    """One command with --json, and what it answered."""
+
+    def run(*words: object, code: int = OK) -> Row:
+        result = oms(*words, "--json")
+        assert result.exit_code == code, result.output
+        wire: Row = json.loads(result.stdout)
+        return wire
+
+    return run
+
+
+Ask = Callable[..., Row]
+
+
+@pytest.fixture
+def db(oms: Oms, tmp_path: Path) -> str:
+    """A database with one LIVE order that has a fill."""
+    path = str(tmp_path / "orders.db")
+    assert oms("exec", [CREATE, ACCEPT, FILL], "--db", path).exit_code == OK
+    return path
+
+
+def in_lines(text: str) -> str:
+    return " ".join(re.sub("[│╭╮╰╯─]", " ", text).split())
+
+
+# --- exec
+
+
+def test_a_command_answers_with_the_result_and_where_the_order_stands(ask: Ask) -> None:
+    wire = ask("exec", CREATE)
+    assert (wire["id"], wire["orderId"], wire["status"], wire["state"], wire["version"]) == (
+        "O1",
+        "O1",
+        "OK",
+        "UNACK",
+        2,
+    )
+    assert wire["mode"] == "sandbox"
+    assert "before" not in wire
+    assert wire["after"]["leavesQty"] == "1000"
+    assert [event["type"] for event in wire["events"]] == ["OrderCreated", "OrderPlaced"]
+    assert [task["status"] for task in wire["tasks"]][-1] == "SUCCESS"
+    assert [state["to"] for state in wire["nextStates"]] == ["LIVE", "REJ"]
+
+
+def test_a_command_shows_a_person_what_changed_and_what_can_follow(oms: Oms, db: str) -> None:
+    second = {**FILL, "execution": {**FILL["execution"], "execId": "E2", "lastQty": "700"}}  # type: ignore[dict-item] # an execution
+    shown = in_lines(oms("exec", second, "--db", db).stdout)
+    assert "ok ExecutionCreateCmd E2 on order O1" in shown
+    assert "state LIVE -> FILLED" in shown
+    assert "cumQty 300 -> 1000, leavesQty 700 -> 0" in shown
+    assert "events ExecutionCreated v5, OrderFilled v6" in shown
+    assert "next CLOSED (OrderCloseCmd)" in shown
+
+
+def test_a_refused_command_shows_what_was_wrong_the_rule_the_way_out_and_the_section(oms: Oms, db: str) -> None:
+    result = oms("exec", {"type": "OrderPlaceCmd", "orderId": "O1"}, "--db", db)
+    assert result.exit_code == REFUSED
+    shown = in_lines(result.stdout)
+    assert "refused: OMS-STATE-001 transition not in the lifecycle" in shown
+    assert "order O1 is LIVE; OrderPlaceCmd needs NEW" in shown
+    assert "rule LIF-01 (field orderId)" in shown
+    assert "possible next: CXL, EXP, FILLED, REJ" in shown
+    assert "way out" in shown
+    citation = re.findall(r"oms kb read (\S+)", result.stdout)
+    assert citation == ["framework/validation-rules.md#51-lif-01-the-transition-is-part-of-the-lifecycle"]
+    assert oms("kb", "read", citation[0]).stdout.startswith("### 5.1 LIF-01")
+
+
+def test_several_violations_are_all_shown_and_all_cited(oms: Oms) -> None:
+    result = oms("exec", {"type": "OrderCreateCmd", "order": {"clOrdId": "C1", "side": "BYE", "orderQty": "-1"}})
+    shown = in_lines(result.stdout)
+    for rule in ("ORD-02", "ORD-04", "ORD-07", "ORD-08", "ORD-21"):
+        assert rule in shown
+    assert len(re.findall("oms kb read", result.stdout)) == 5
+
+
+def test_a_refused_command_answers_a_machine_with_the_problem(ask: Ask, db: str) -> None:
+    wire = ask("exec", {"type": "OrderPlaceCmd", "orderId": "O1"}, "--db", db, code=REFUSED)
+    assert (wire["status"], wire["id"], wire["mode"]) == ("FAILED", "", "file")
+    assert wire["error"]["errorCode"] == "OMS-STATE-001"
+    assert wire["error"]["context"]["fromState"] == "LIVE"
+    assert wire["error"]["context"]["validTransitions"] == ["CXL", "EXP", "FILLED", "REJ"]
+    assert "after" not in wire
+
+
+def test_a_repeated_command_says_that_nothing_was_written(oms: Oms, ask: Ask, db: str) -> None:
+    assert ask("exec", CREATE, "--db", db)["duplicate"] is True
+    assert "none written; the first time: OrderCreated v1, OrderPlaced v2" in oms("exec", CREATE, "--db", db).stdout
+
+
+def test_a_dry_run_answers_and_stores_nothing(oms: Oms, ask: Ask, db: str) -> None:
+    cancel = {"type": "OrderCancelCmd", "orderId": "O1"}
+    wire = ask("exec", cancel, "--dry-run", "--db", db)
+    assert wire["dryRun"] is True
+    assert wire["after"]["cancelState"] == "PCXL"
+    assert "position" not in wire["events"][0]
+    assert "dry run, nothing stored" in oms("exec", cancel, "--dry-run", "--db", db).stdout
+    assert "dry run, nothing stored" in oms("exec", [cancel, cancel], "--dry-run", "--db", db).stdout
+    assert "cancelState" not in ask("show", "O1", "--db", db)
+
+
+def test_without_a_database_a_sandbox_is_used_and_says_so(oms: Oms) -> None:
+    result = oms("exec", CREATE)
+    assert "private sandbox" in result.stderr
+    assert "private sandbox" not in result.stdout
+    assert "private sandbox" not in oms("exec", CREATE, "--db", "x.db").stderr
+
+
+def test_a_list_is_carried_out_in_order_past_refusals(ask: Ask) -> None:
+    wire = ask("exec", [CREATE, FILL, ACCEPT, FILL], code=REFUSED)
+    assert [result["status"] for result in wire["results"]] == ["OK", "FAILED", "OK", "OK"]
+    assert (wire["ok"], wire["failed"], wire["notRun"], wire["mode"]) == (3, 1, [], "sandbox")
+
+
+def test_an_atomic_list_is_taken_back_as_a_whole_at_the_first_refusal(oms: Oms, ask: Ask, db: str) -> None:
+    commands = [{"type": "OrderCancelCmd", "orderId": "O1"}, CREATE | {"type": "NoCmd"}, ACCEPT]
+    wire = ask("exec", commands, "--atomic", "--db", db, code=REFUSED)
+    assert [result.get("rolledBack") for result in wire["results"]] == [True, None]
+    assert (wire["ok"], wire["failed"]) == (0, 1)
+    assert wire["notRun"] == [{"index": 2, "type": "OrderAcceptCmd"}]
+    assert ask("show", "O1", "--db", db)["version"] == 4
+    shown = in_lines(oms("exec", commands, "--atomic", "--db", db).stdout)
+    assert "taken back" in shown
+    assert "0 ok, 1 refused, 1 not run; everything was taken back" in shown
+
+
+def test_a_long_list_of_refusals_is_told_in_short(oms: Oms) -> None:
+    shown = oms("exec", [ACCEPT] * 8).stdout
+    assert shown.count("refused: OMS-ORDER-001") == 5
+    assert "3 more were refused; --json tells each reason" in shown
+
+
+@pytest.mark.parametrize("name", ["commands.json", "commands.jsonl", "-"])
+def test_envelopes_come_from_a_file_or_from_standard_input(name: str, oms: Oms) -> None:
+    lines = "\n".join(json.dumps(each) for each in (CREATE, ACCEPT))
+    text = json.dumps([CREATE, ACCEPT]) if name == "commands.json" else f"\ufeff{lines}\n\n"
+    if name != "-":
+        Path(name).write_text(text)
+    result = oms("exec", name, "--json", stdin=text)
+    assert json.loads(result.stdout)["ok"] == 2
+
+
+def test_one_envelope_in_a_file_is_one_command_and_in_a_list_a_batch(ask: Ask) -> None:
+    Path("one.json").write_text(json.dumps(CREATE, indent=2))
+    assert ask("exec", "one.json")["id"] == "O1"
+    assert ask("exec", [CREATE])["results"][0]["id"] == "O1"
+
+
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ("nothing.json", '"nothing.json" cannot be read'),
+        (".", "cannot be read: Is a directory"),
+        ("a\0b", "cannot be read"),
+        ('{"type":}', "line 1, column 9: no JSON"),
+        ('{"type": 1, "type": 2}', 'key "type" stands twice'),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"a": ' + "9" * 5000 + "}", "the JSON cannot be read"),
+        ("empty.json", "is empty"),
+        ("lines.jsonl", "lines.jsonl, line 3, column 1: no JSON"),
+        ("twice.jsonl", 'twice.jsonl, line 2: key "b" stands twice'),
+        ("latin.json", "is not UTF-8 text"),
+        ("big.json", "has more than 20,000,000 bytes"),
+        ("many.json", "a batch has at most 10000 commands, not 10001"),
+    ],
+)
+def test_what_cannot_be_read_as_envelopes_is_typed_wrongly(source: str, words: str, oms: Oms) -> None:
+    Path("empty.json").write_text("  \n")
+    Path("lines.jsonl").write_text('{"a": 1}\n\nx\n')
+    Path("twice.jsonl").write_text('{"a": 1}\n{"b": 1, "b": 2}\n')
+    Path("latin.json").write_bytes(b'{"type": "\xe9"}')
+    if source == "big.json":
+        Path("big.json").write_bytes(b" " * 20_000_001)
+    if source == "many.json":
+        Path("many.json").write_text(json.dumps([{}] * 10_001))
+    result = oms("exec", source)
+    assert result.exit_code == MISUSED
+    assert words in in_lines(result.stderr)
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize("envelope", [{}, [5], ["x"], [None], [[]], {"type": ["x"]}, {"type": "X", "order": 1}])
+def test_an_envelope_that_is_none_is_refused_by_the_engine(envelope: object, oms: Oms) -> None:
+    result = oms("exec", envelope)
+    assert result.exit_code == REFUSED
+    assert "OMS-VAL-004" in result.stdout
+
+
+@pytest.mark.parametrize(("command", "state", "outcome"), matrix.CELLS)
+def test_every_command_meets_every_state_as_the_matrix_says(
+    command: str, state: str, outcome: str, ask: Ask, tmp_path: Path
+) -> None:
+    desk = Desk(str(tmp_path / "desk.db"))
+    order_id = desk.given(state)
+    desk.engine.close()
+    kind, fields = matrix._send(command, order_id)
+    refused = "-" in outcome
+    wire = ask("exec", {"type": kind, **fields}, "--db", tmp_path / "desk.db", code=REFUSED if refused else OK)
+    if refused:
+        assert wire["error"]["errorCode"] == matrix.FAMILIES[outcome[0]] + outcome[1:]
+    else:
+        assert wire["after"]["state"] == outcome.partition("+")[0]
+
+
+def test_the_session_of_the_command_line_is_cli(ask: Ask, db: str) -> None:
+    assert ask("show", "O1", "--db", db)["sessionId"] == "cli"
+
+
+# --- query, show, history, rebuild
+
+
+def test_a_query_prints_a_table_that_fits_eighty_columns(oms: Oms, ask: Ask, db: str) -> None:
+    create = {**CREATE, "order": {**{k: v for k, v in ORDER.items() if k != "orderId"}, "clOrdId": "C2"}}
+    order_id = ask("exec", create, "--db", db)["id"]
+    for entity in ("order", "execution", "event"):
+        lines = oms("query", "--entity", entity, "--db", db).stdout.splitlines()
+        assert max(map(len, lines)) <= 80
+        assert all(line == line.rstrip() for line in lines)
+    assert order_id in oms("query", "clOrdId=C2", "--db", db).stdout
+
+
+def test_a_query_in_a_narrow_terminal_cuts_nothing_off(oms: Oms, db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "30")
+    shown = oms("query", "--db", db).stdout
+    assert max(map(len, shown.splitlines())) <= 30
+    letters = "".join(shown.split())
+    assert all(word in letters for word in ("BUY", "1000", "ACME", "LIMIT", "10.25"))
+
+
+def test_a_piped_query_has_one_line_per_row(oms: Oms, db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLUMNS")
+    header, row, found = oms("query", "--db", db).stdout.splitlines()
+    assert header.split() == ["orderId", "order", "state", "cumQty", "avgPx"]
+    assert row.split() == ["O1", "BUY", "1000", "ACME", "LIMIT", "10.5", "LIVE", "300", "10.25"]
+    assert found == "1 found"
+
+
+def test_nothing_that_is_printed_is_coloured_when_it_is_piped(oms: Oms, db: str) -> None:
+    for words in (("query",), ("show", "O1"), ("history", "O1"), ("exec", ACCEPT)):
+        assert "\x1b" not in oms(*words, "--db", db).output
+
+
+def test_a_query_answers_a_machine_with_content_page_and_warnings(ask: Ask, db: str) -> None:
+    wire = ask("query", "state=LIVE", "orderQty__gte=1000", "--size", "0", "--page", "-1", "--db", db)
+    assert set(wire) == {"content", "page", "warnings"}
+    assert wire["content"][0]["price"] == "10.5"
+    assert wire["content"][0]["timeInForce"] == "DAY"
+    assert wire["page"] == {"number": 0, "size": 1, "totalElements": 1, "totalPages": 1}
+    assert len(wire["warnings"]) == 2
+
+
+def test_a_query_of_several_pages_tells_the_next_one(oms: Oms, db: str) -> None:
+    result = oms("query", "--entity", "event", "--sort", "position", "--size", "3", "--db", db)
+    assert "4 found, page 0 of 2 (pages count from 0); --page 1 shows more" in result.stdout
+    last = oms("query", "--entity", "event", "--size", "3", "--page", "1", "--db", db).stdout
+    assert "shows more" not in last
+    assert "size 0 is outside" in oms("query", "--size", "0", "--db", db).stderr
+    assert oms("query", "symbol=NONE", "--db", db).stdout == "0 found\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("stat=LIVE",), "did you mean state?"),
+        (("state__gt=LIVE",), 'operator "gt" cannot be used on state'),
+        (("price__between=5",), "must be 'a,b'"),
+        (("nothing",), "has no '='"),
+        (("--entity", "trade"), "use one of order, execution, event"),
+        (("--sort", "price,UP"), "use ASC or DESC"),
+        (("--size", "many"), "is no whole number"),
+    ],
+)
+def test_a_question_that_cannot_be_read_gets_the_engines_own_answer(
+    words: tuple[str, ...], told: str, oms: Oms, ask: Ask, db: str
+) -> None:
+    result = oms("query", *words, "--db", db)
+    assert result.exit_code == REFUSED
+    assert told in in_lines(result.stderr)
+    assert "oms kb read framework/validation-rules.md#9" in result.stderr
+    wire = ask("query", *words, "--db", db, code=REFUSED)
+    assert wire["error"]["errorCode"] == "OMS-VAL-004"
+
+
+def test_an_order_is_shown_with_its_executions_and_what_can_follow(oms: Oms, ask: Ask, db: str) -> None:
+    wire = ask("show", "O1", "--db", db)
+    assert (wire["state"], wire["cumQty"], wire["leavesQty"], wire["avgPx"]) == ("LIVE", "300", "700", "10.25")
+    assert wire["executions"][0]["execId"] == "E1"
+    assert wire["executions"][0]["receivedAt"].endswith("Z")
+    assert [state["to"] for state in wire["nextStates"]] == ["FILLED", "CXL", "REJ", "EXP"]
+    shown = in_lines(oms("show", "O1", "--db", db).stdout)
+    assert "orderQty 1000 price 10.5 state LIVE cumQty 300" in shown
+    assert "executions execId lastQty lastPx status cumQty then E1 300 10.25 ACTIVE 300" in shown
+    assert "FILLED ExecutionCreateCmd" in shown
+
+
+def test_an_order_without_executions_shows_none_and_a_closed_one_says_that_nothing_follows(oms: Oms) -> None:
+    assert (
+        oms(
+            "exec",
+            [CREATE, {"type": "OrderRejectCmd", "orderId": "O1"}, {"type": "OrderCloseCmd", "orderId": "O1"}],
+            "--db",
+            "x.db",
+        ).exit_code
+        == OK
+    )
+    shown = oms("show", "O1", "--db", "x.db").stdout
+    assert "executions" not in shown
+    assert shown.rstrip().endswith("nothing follows")
+
+
+def test_a_history_tells_every_event_with_its_facts(oms: Oms, ask: Ask, db: str) -> None:
+    wire = ask("history", "O1", "--db", db)
+    assert [event["version"] for event in wire["events"]] == [1, 2, 3, 4]
+    assert "next" not in wire
+    shown = in_lines(oms("history", "O1", "--db", db).stdout)
+    assert "v4 ExecutionCreated" in shown
+    assert "lastQty=300, lastPx=10.25" in shown
+
+
+def test_a_long_history_is_read_in_parts(oms: Oms, ask: Ask, db: str) -> None:
+    first = ask("history", "O1", "--limit", "3", "--db", db)
+    rest = ask("history", "O1", "--after", first["next"], "--db", db)
+    assert [event["version"] for event in (*first["events"], *rest["events"])] == [1, 2, 3, 4]
+    assert "more follows: --after 3" in oms("history", "O1", "--limit", "3", "--db", db).stdout
+
+
+@pytest.mark.parametrize("words", [("show", "O9"), ("history", "O9"), ("show", ""), ("check", "--order", "O9")])
+def test_an_order_that_does_not_exist_is_refused(words: tuple[str, ...], oms: Oms, ask: Ask, db: str) -> None:
+    assert oms(*words, "--db", db).exit_code == REFUSED
+    assert ask(*words, "--db", db, code=REFUSED)["error"]["errorCode"] == "OMS-ORDER-001"
+
+
+def test_a_rebuild_writes_the_same_orders_again(oms: Oms, ask: Ask, db: str) -> None:
+    before = ask("show", "O1", "--db", db)
+    with sqlite3.connect(db) as connection:
+        connection.execute("DELETE FROM orders")
+    assert ask("rebuild", "--db", db) == {"eventsRead": 4, "counts": {"orders": 1, "executions": 1, "events": 4}}
+    assert ask("show", "O1", "--db", db) == before
+    assert "rebuilt 1 orders and 1 executions from 4 events" in oms("rebuild", "--db", db).stdout
+
+
+@pytest.mark.parametrize(
+    "words", [("query",), ("show", "O1"), ("history", "O1"), ("rebuild",), ("check", "--order", "O1")]
+)
+def test_what_reads_orders_needs_a_database_that_exists(words: tuple[str, ...], oms: Oms) -> None:
+    for extra in ((), ("--db", ":memory:"), ("--db", "")):
+        result = oms(*words, *extra)
+        assert result.exit_code == MISUSED
+        assert "give --db PATH or set OMS_DB" in in_lines(result.stderr)
+    result = oms(*words, "--db", "typo.db")
+    assert result.exit_code == MISUSED
+    assert 'there is no database "typo.db"' in in_lines(result.stderr)
+    assert not Path("typo.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "words"), [("text.db", "file is not a database"), ("other.db", "another program"), ("no/x.db", "folder")]
+)
+def test_a_file_that_is_no_database_of_ours_is_left_as_it_is(name: str, words: str, oms: Oms) -> None:
+    Path("text.db").write_text("this is a letter and no database at all, though it has a long enough header" * 9)
+    with sqlite3.connect("other.db") as connection:
+        connection.execute("CREATE TABLE mine (x)")
+    connection.close()
+    files = {path: path.read_bytes() for path in Path().iterdir()}
+    result = oms("exec", CREATE, "--db", name)
+    assert result.exit_code == MISUSED
+    assert words in in_lines(result.stderr)
+    assert {path: path.read_bytes() for path in Path().iterdir()} == files
+
+
+def test_the_database_can_be_named_by_the_environment_and_by_url(
+    oms: Oms, ask: Ask, db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert ask("show", "O1", "--db", f"sqlite:///{db}")["orderId"] == "O1"
+    monkeypatch.setenv("OMS_DB", db)
+    assert ask("show", "O1")["orderId"] == "O1"
+    assert oms("show", "O1", "--db", "typo.db").exit_code == MISUSED
+
+
+# --- check
+
+
+def test_a_path_is_checked_as_the_engine_checks_it(oms: Oms, ask: Ask) -> None:
+    wire = ask("check", "--from", "LIVE", "FILLED", "CLOSED")
+    with Engine.open() as engine:
+        assert wire == engine.check(from_state="LIVE", path=["FILLED", "CLOSED"]).to_wire()
+    shown = in_lines(oms("check", "--from", "LIVE", "FILLED", "CLOSED").stdout)
+    assert "possible LIVE -> FILLED -> CLOSED profile standard nothing follows" in shown
+
+
+def test_a_path_that_is_not_possible_exits_with_one(oms: Oms, ask: Ask) -> None:
+    assert ask("check", "--from", "EXP", "CLOSED", "--profile", "standard")["valid"] is True
+    wire = ask("check", "--from", "EXP", "CLOSED", "--profile", "matrix", code=REFUSED)
+    assert (wire["failedFrom"], wire["failedTo"]) == ("EXP", "CLOSED")
+    assert oms("check", "--from", "EXP", "CLOSED", "--profile", "matrix").stdout.startswith("not possible")
+
+
+def test_a_check_can_start_from_an_order_or_before_its_creation(ask: Ask, db: str) -> None:
+    assert ask("check", "--order", "O1", "FILLED", "--db", db)["path"] == ["LIVE", "FILLED"]
+    assert [state["to"] for state in ask("check")["nextStates"]] == ["NEW"]
+    assert ask("check", "NEW", "UNACK")["valid"] is True
+    filled = ask("check", "--from", "FILLED")["nextStates"]
+    assert [(state["to"], state["correction"]) for state in filled] == [("CLOSED", False), ("LIVE", True)]
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("--from", "LIFE"), "OMS-VAL-004"),
+        (("LIFE",), "OMS-VAL-004"),
+        (("--profile", "mine"), "OMS-VAL-004"),
+        (("--order", "O1", "--from", "LIVE"), "OMS-VAL-001"),
+    ],
+)
+def test_a_check_that_cannot_be_made_is_refused(words: tuple[str, ...], code: str, ask: Ask, db: str) -> None:
+    assert ask("check", *words, "--db", db, code=REFUSED)["error"]["errorCode"] == code
+
+
+# --- run
+
+SCENARIO = f"""
+id: one
+title: one order is created
+given:
+  - {json.dumps(CREATE)}
+expect:
+  orders: {{O1: {{state: UNACK}}}}
+"""
+
+
+def test_a_scenario_of_the_documents_runs_by_its_name(oms: Oms, ask: Ask) -> None:
+    wire = ask("run", "quantities#N9")
+    assert (wire["passed"], wire["failed"]) == (1, 0)
+    assert wire["runs"][0]["orders"][0]["avgPx"] == "10.70166667"
+    shown = in_lines(oms("run", "quantities#N9").stdout)
+    assert "passed N9: an average that must be rounded" in shown
+    assert "step 4 ExecutionCreateCmd FILLED v8" in shown
+    assert "1 of 1 scenarios passed" in shown
+
+
+def test_all_scenarios_of_a_document_run_together(ask: Ask) -> None:
+    wire = ask("run", "query-language")
+    assert wire["passed"] == len(wire["runs"]) > 3
+    assert {step["place"].split()[0] for run in wire["runs"] for step in run["steps"]} == {"given", "step"}
+
+
+def test_a_file_of_scenarios_runs_whole_or_one_of_them(oms: Oms, ask: Ask) -> None:
+    Path("two.yaml").write_text(f"{SCENARIO}---\n{SCENARIO.replace('id: one', 'id: two')}")
+    assert ask("run", "two.yaml")["passed"] == 2
+    assert [run["id"] for run in ask("run", "two.yaml#two")["runs"]] == ["two"]
+    result = oms("run", "two.yaml#three")
+    assert result.exit_code == MISUSED
+    assert 'has no scenario "three"; it has one, two' in in_lines(result.stderr)
+
+
+def test_the_scenario_blocks_of_a_markdown_file_run(oms: Oms, ask: Ask) -> None:
+    Path("notes.md").write_text(f"# Notes\n\n```scenario{SCENARIO}```\n\n```yaml\nno: scenario\n```\n")
+    assert [run["id"] for run in ask("run", "notes.md")["runs"]] == ["one"]
+    Path("notes.md").write_text(f"# Notes\n\n```scenario{SCENARIO}extra: 1\n```\n")
+    assert 'notes.md, line 10: "extra" is no key' in in_lines(oms("run", "notes.md").stderr).replace(
+        "line 4", "line 10"
+    )
+    Path("empty.md").write_text("# Nothing\n")
+    assert "has no scenario" in in_lines(oms("run", "empty.md").stderr)
+
+
+def test_a_scenario_comes_from_standard_input(oms: Oms) -> None:
+    assert oms("run", "-", stdin=SCENARIO).exit_code == OK
+
+
+def test_an_expectation_that_differs_is_shown_and_exits_with_one(oms: Oms, ask: Ask) -> None:
+    text = SCENARIO.replace("state: UNACK", "state: LIVE, price: null") + (
+        "steps:\n  - do: {type: OrderPlaceCmd, orderId: O1}\n    expect: {status: OK}\n"
+        "  - query: {where: [symbol=ACME]}\n    expect: {count: 2}\n"
+        "  - check: {from: LIVE, path: [NEW]}\n    expect: {valid: true}\n"
+        "  - query: {entity: trade}\n  - check: {from: LIFE}\n"
+    )
+    Path("bad.yaml").write_text(text)
+    result = oms("run", "bad.yaml")
+    assert result.exit_code == REFUSED
+    shown = in_lines(result.stdout)
+    assert "differs one: one order is created" in shown
+    assert "step 1, line 9 status OK FAILED" in shown
+    assert "step 1: order O1 is UNACK; OrderPlaceCmd needs NEW" in shown
+    assert "query order symbol=ACME 1 found differs" in shown
+    assert "order O1, line 7 state LIVE UNACK" in shown
+    assert "order O1, line 7 price nothing 10.5" in shown
+    assert "0 of 1 scenarios passed" in shown
+    wire = ask("run", "bad.yaml", code=REFUSED)
+    assert (wire["passed"], wire["failed"]) == (0, 1)
+    assert {"place": "step 2", "line": 11, "field": "count", "expected": 2, "actual": 1} in wire["runs"][0][
+        "differences"
+    ]
+
+
+def test_a_scenario_runs_for_real_on_a_database(oms: Oms, ask: Ask) -> None:
+    Path("one.yaml").write_text(SCENARIO)
+    assert oms("run", "one.yaml", "--db", "real.db").exit_code == OK
+    assert ask("show", "O1", "--db", "real.db")["sessionId"] == "cli"
+    Path("one.yaml").write_text(SCENARIO)
+    assert oms("run", "one.yaml").exit_code == OK
+    assert ask("query", "--db", "real.db")["page"]["totalElements"] == 1
+
+
+def test_settings_hold_in_a_scenario_unless_it_has_its_own(oms: Oms) -> None:
+    Path("one.yaml").write_text(SCENARIO)
+    assert oms("run", "one.yaml", "--set", "routing=manual").exit_code == REFUSED
+    Path("one.yaml").write_text(f"{SCENARIO}settings: {{routing: auto}}")
+    assert oms("run", "one.yaml", "--set", "routing=manual").exit_code == OK
+    result = oms("run", "one.yaml", "--set", "routing=manual", "--db", "real.db")
+    assert result.exit_code == MISUSED
+    assert "needs the setting routing" in in_lines(result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("nothing", 'there is no file "nothing", and no document'),
+        ("quantities#N99", "no scenario 'N99' in concepts/quantities.md"),
+        ("nothing.yaml", '"nothing.yaml" cannot be read'),
+        ("../../etc/passwd", "there is no file"),
+        ("first-order", "has no scenario"),
+        ("broken.yaml", "broken.yaml, line 3: no YAML"),
+    ],
+)
+def test_a_scenario_that_cannot_be_read_is_typed_wrongly(target: str, words: str, oms: Oms) -> None:
+    Path("broken.yaml").write_text("id: a\ntitle: b\n}")
+    result = oms("run", target)
+    if target == "first-order" and result.exit_code == OK:
+        pytest.skip("the guide has scenarios")
+    assert result.exit_code == MISUSED
+    assert words in in_lines(result.stderr)
+
+
+# --- settings
+
+
+def test_a_setting_holds_for_the_engine_that_is_opened(ask: Ask) -> None:
+    assert ask("exec", CREATE, "--set", "routing=manual")["state"] == "NEW"
+    assert ask("exec", CREATE, "--set", "maxOrderQty=999", code=REFUSED)["error"]["errorCode"] == "OMS-VAL-005"
+    roles = '{"OrderCreateCmd": ["ann"]}'
+    wire = ask("exec", CREATE, "--set", f"roles={roles}", "--set", "routing = manual", code=REFUSED)
+    assert wire["error"]["errorCode"] == "OMS-AUTH-003"
+
+
+@pytest.mark.parametrize(
+    "text", ['{"routing": "manual", "whack.fourEyes": false}', "routing: manual\nwhack.fourEyes: false\n"]
+)
+def test_settings_come_from_a_file_and_options_win(text: str, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("settings").write_text(text)
+    monkeypatch.setenv("OMS_SETTINGS", "settings")
+    assert ask("exec", CREATE)["state"] == "NEW"
+    assert ask("exec", CREATE, "--set", "routing=auto")["state"] == "UNACK"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("rooting: manual", 'OMS_SETTINGS settings: setting "rooting" is unknown; did you mean routing?'),
+        ("routing: sideways", "OMS_SETTINGS settings: setting routing cannot be"),
+        ("- routing", "must hold one mapping of dotted names"),
+        ("routing: auto\n---\nrouting: auto", "must hold one mapping"),
+        ("routing: &a auto", "OMS_SETTINGS settings, line 1: anchors"),
+        ("a: b: c", "OMS_SETTINGS settings, line 1: no YAML"),
+        ('{"routing": }', "OMS_SETTINGS settings, line 1: no JSON"),
+        ('{"routing": "auto", "routing": "auto"}', "stands twice"),
+        ("", "must hold one mapping"),
+    ],
+)
+def test_a_settings_file_that_cannot_be_used_is_typed_wrongly(
+    text: str, words: str, oms: Oms, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("settings").write_text(text)
+    monkeypatch.setenv("OMS_SETTINGS", "settings")
+    result = oms("exec", CREATE)
+    assert result.exit_code == MISUSED
+    assert words in in_lines(result.stderr)
+
+
+@pytest.mark.parametrize(
+    ("pair", "words"),
+    [
+        ("routing", '--set "routing" is no KEY=VALUE'),
+        ("=manual", "is no KEY=VALUE"),
+        ("rooting=manual", "did you mean routing?"),
+        ("routing=sideways", "setting routing cannot be"),
+        ("maxOrderQty=-1", "setting maxOrderQty cannot be"),
+    ],
+)
+@pytest.mark.parametrize(
+    "command", [("exec", "{}"), ("run", "quantities#N1"), ("check",), ("serve",), ("query", "--db", "x")]
+)
+def test_a_setting_that_cannot_be_used_is_typed_wrongly(
+    command: tuple[str, ...], pair: str, words: str, oms: Oms
+) -> None:
+    result = oms(*command, "--set", pair)
+    assert result.exit_code == MISUSED
+    assert words in in_lines(result.stderr)
+
+
+def test_a_settings_file_that_is_not_there_is_typed_wrongly(oms: Oms, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMS_SETTINGS", "none.yaml")
+    assert oms("exec", CREATE).exit_code == MISUSED
+
+
+# --- kb
+
+
+def test_a_search_answers_a_machine_with_hits_and_their_citations(oms: Oms, ask: Ask) -> None:
+    wire = ask("kb", "search", "leavesQty of a cancelled order", "--mode", "keyword", "--limit", "3")
+    assert set(wire) >= {"hits", "mode", "semantic", "lowConfidence"}
+    assert set(wire["hits"][0]) == {
+        "citation",
+        "path",
+        "anchor",
+        "breadcrumb",
+        "startLine",
+        "endLine",
+        "excerpt",
+        "score",
+    }
+    result = oms("kb", "search", "leavesQty of a cancelled order", "--mode", "keyword", "--limit", "3")
+    assert f"oms kb read {wire['hits'][0]['citation']}" in result.stdout
+    assert all(len(line) <= 80 for line in result.stdout.splitlines() if "kb read" not in line)
+
+
+def test_a_search_can_be_narrowed(ask: Ask) -> None:
+    wire = ask("kb", "search", "cancel", "--category", "concepts", "--status", "stable", "--mode", "keyword")
+    assert {hit["path"].split("/")[0] for hit in wire["hits"]} == {"concepts"}
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("search", ""),
+        ("search", "x", "--mode", "guess"),
+        ("search", "x", "--mode", "keyword", "--category", "novels"),
+        ("search", "x", "--mode", "keyword", "--limit", "0"),
+        ("read", "nothing"),
+        ("read", "order-lifecycle#nothing"),
+        ("read", "../../etc/passwd"),
+        ("read", "order-lifecycle", "--offset", "-1"),
+        ("read", "order-lifecycle", "--limit", "0"),
+        ("read", "order-lifecycle#2-states", "--anchor", "3-transitions"),
+    ],
+)
+def test_what_the_library_refuses_is_one_sentence(words: tuple[str, ...], oms: Oms, ask: Ask) -> None:
+    result = oms("kb", *words)
+    assert result.exit_code == REFUSED
+    assert "refused" in result.stderr
+    assert ask("kb", *words, code=REFUSED)["error"]["errorCode"] == "OMS-VAL-004"
+
+
+def test_a_document_is_read_as_it_stands_and_in_pages(oms: Oms, ask: Ask) -> None:
+    wire = ask("kb", "read", "order-lifecycle", "--anchor", "2-states")
+    assert set(wire) >= {"path", "anchor", "text", "startLine", "endLine", "outline"}
+    assert oms("kb", "read", "order-lifecycle#2-states").stdout == wire["text"] + "\n"
+    first = oms("kb", "read", "order-lifecycle", "--limit", "300")
+    assert "the text goes on: --offset" in first.stderr
+
+
+def test_the_overview_lists_every_document(oms: Oms, ask: Ask) -> None:
+    wire = ask("kb", "overview")
+    shown = oms("kb", "overview").stdout
+    assert all(document["path"] in shown for document in wire["documents"])
+
+
+# --- doctor
+
+
+def test_the_doctor_finds_everything_in_place(oms: Oms, ask: Ask, db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMS_CACHE_DIR", "cache")
+    wire = ask("doctor", "--db", db)
+    found = {check["name"]: check for check in wire["checks"]}
+    assert wire["ok"] is True
+    assert list(found) == [
+        "python",
+        "packages",
+        "semantic search",
+        "sqlite",
+        "knowledge base",
+        "model and index",
+        "cache folder",
+        "database",
+    ]
+    assert "1 orders, 4 events, journal wal" in found["database"]["detail"]
+    assert "WAL works" in found["sqlite"]["detail"]
+    assert found["model and index"]["status"] == "note"
+    assert "all well" in oms("doctor").stdout
+
+
+def _of_another() -> None:
+    with sqlite3.connect("bad.db") as connection:
+        connection.execute("CREATE TABLE mine (x)")
+
+
+def _newer() -> None:
+    Engine.open("bad.db").close()
+    with sqlite3.connect("bad.db") as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+def _no_database() -> None:
+    Path("bad.db").write_text("a letter, long enough to be taken for the header of a database file at a glance" * 5)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (_of_another, "belongs to another program"),
+        (_newer, "newer schema version 99"),
+        (_no_database, "not a database"),
+    ],
+)
+def test_the_doctor_finds_a_database_that_cannot_be_used(
+    spoil: Callable[[], None], words: str, oms: Oms, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMS_CACHE_DIR", "cache")
+    spoil()
+    wire = ask("doctor", "--db", "bad.db", code=REFUSED)
+    assert wire["ok"] is False
+    assert words in wire["checks"][-1]["detail"]
+    assert wire["checks"][-1]["remedy"]
+    result = oms("doctor", "--db", "bad.db")
+    assert "problems found" in result.stdout
+
+
+def test_the_doctor_creates_nothing(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMS_CACHE_DIR", "cache")
+    wire = ask("doctor", "--db", "new.db")
+    assert "does not exist yet" in wire["checks"][-1]["detail"]
+    assert list(Path().iterdir()) == []
+
+
+def test_the_doctor_tells_a_cache_folder_that_cannot_be_written(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("file").write_text("")
+    monkeypatch.setenv("OMS_CACHE_DIR", "file/cache")
+    found = {check["name"]: check for check in ask("doctor")["checks"]}
+    assert found["cache folder"]["status"] == "note"
+    assert "OMS_CACHE_DIR" in found["cache folder"]["remedy"]
+
+
+# --- help and usage
+
+
+@pytest.mark.parametrize("words", HELP, ids=" ".join)
+def test_every_command_has_help_and_an_example(words: tuple[str, ...], oms: Oms) -> None:
+    result = oms(*words, "--help")
+    assert result.exit_code == OK
+    if words not in {(), ("kb",)}:
+        assert f"oms {' '.join(words)}" in result.stdout.partition("Examples:")[2]
+    assert max(map(len, result.stdout.splitlines())) <= 80
+
+
+def test_the_list_of_commands_under_test_is_complete() -> None:
+    names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    kb = {command.name or command.callback.__name__ for command in cli.kb.registered_commands if command.callback}
+    assert {words[0] for words in HELP if len(words) == 1} - {"kb"} == names
+    assert {words[1] for words in HELP if len(words) == 2} == kb
+
+
+def test_the_examples_of_the_help_can_be_typed(oms: Oms, db: str) -> None:
+    for command in app.registered_commands:
+        for line in (command.epilog or "").split("\n\n")[1:]:
+            words = line.replace("\\[", "[").split()
+            if words[:2] in (
+                ["oms", "query"],
+                ["oms", "show"],
+                ["oms", "history"],
+                ["oms", "check"],
+                ["oms", "rebuild"],
+            ):
+                typed = [db if word == "orders.db" else word for word in words[1:]]
+                assert oms(*typed).exit_code == OK or "matrix" in line, line
+
+
+def test_the_version_is_told(oms: Oms) -> None:
+    assert re.fullmatch(r"oms \d+\.\d+\.\d+\n", oms("--version").stdout)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("fly",),
+        ("kb",),
+        ("kb", "burn"),
+        ("exec",),
+        ("exec", "{}", "--hard"),
+        ("exec", "{}", "--db"),
+        ("show",),
+        ("history", "O1", "--after", "x"),
+        ("history", "O1", "--limit", "0"),
+        ("kb", "search"),
+        ("kb", "search", "x", "--limit", "many"),
+        ("rebuild", "now"),
+        ("serve", "--toolsets", "nothing"),
+    ],
+)
+def test_what_is_typed_wrongly_exits_with_two(words: tuple[str, ...], oms: Oms) -> None:
+    result = oms(*words)
+    assert result.exit_code == MISUSED
+    assert "Traceback" not in result.output
+
+
+def test_every_command_of_the_engine_can_be_sent(ask: Ask) -> None:
+    for name in COMMANDS:
+        wire = ask("exec", {"type": name}, code=REFUSED)
+        assert wire["error"]["errorCode"] != "OMS-SYS-001"
+
+
+def test_texts_of_others_cannot_speak_to_the_terminal(oms: Oms, ask: Ask) -> None:
+    order = {**ORDER, "text": "[red]x[/red] :smile: \u202e", "symbol": "[b]A"}
+    wire = ask("exec", {**CREATE, "order": order}, "--db", "x.db")
+    assert wire["status"] == "OK"
+    shown = oms("show", "O1", "--db", "x.db").stdout
+    assert "[red]x[/red] :smile: \\u202e" in shown
+    assert "[b]A" in oms("query", "--db", "x.db").stdout
+    hostile = oms("exec", {"type": "\x1b[2J", "\x1b]0;x\x07": 1})
+    assert "\x1b" not in hostile.output
+    assert "\x07" not in hostile.output
+
+
+# --- real processes
+
+
+@pytest.fixture
+def process() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
+    def run(*words: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-c", "from oms_mcp.cli import main; main()", *words],
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(Path.cwd()), **environment},
+        )
+
+    return run
+
+
+Process = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.mark.slow
+def test_a_life_of_an_order_from_process_to_process(process: Process) -> None:
+    db = ("--db", "real.db")
+    assert process("exec", "-", *db, stdin=f"{json.dumps(CREATE)}\n{json.dumps(ACCEPT)}").returncode == OK
+    assert process("exec", json.dumps(FILL), *db).returncode == OK
+    refused = process("exec", json.dumps(ACCEPT), *db)
+    assert refused.returncode == REFUSED
+    citation = re.findall(r"oms kb read (\S+)", refused.stdout)[0]
+    assert "LIF-01" in process("kb", "read", citation).stdout
+    shown = json.loads(process("show", "O1", "--json", OMS_DB="real.db").stdout)
+    assert shown["cumQty"] == "300"
+    assert process("show", "O9", *db).returncode == REFUSED
+    assert process("show", "O1").returncode == MISUSED
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "words", [("--help",), ("exec", json.dumps(CREATE)), ("run", "quantities#N1"), ("kb", "overview")]
+)
+def test_starting_loads_neither_protocol_nor_models(words: tuple[str, ...]) -> None:
+    heavy = ("mcp", "mcp_types", "chromadb", "torch", "sentence_transformers", "numpy", "onnxruntime", "sqlite_utils")
+    program = (
+        "import sys; from oms_mcp.cli import app\n"
+        f"try: app({list(words)!r})\nexcept SystemExit: pass\n"
+        f"print([name for name in {heavy!r} if name in sys.modules], file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stderr.splitlines()[-1] == "[]"
+
+
+@pytest.mark.slow
+def test_a_terminal_without_unicode_gets_escapes_and_no_traceback(process: Process) -> None:
+    for words in (("exec", '{"type": "é"}'), ("exec", '{"type": "é"}', "--json"), ("kb", "overview")):
+        done = process(*words, PYTHONIOENCODING="ascii")
+        assert "Traceback" not in done.stderr
+    wire = json.loads(process("exec", '{"type": "é"}', "--json", PYTHONIOENCODING="ascii").stdout)
+    assert wire["error"]["errorCode"] == "OMS-VAL-004"
+
+
+@pytest.mark.slow
+def test_a_reader_that_goes_away_early_causes_no_traceback() -> None:
+    command = (
+        f"{sys.executable} -c 'from oms_mcp.cli import main; main()' kb read validation-rules --limit 200000 | head -1"
+    )
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "# Validation rules\n"
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.slow
+def test_a_search_by_meaning_finds_what_is_said_in_other_words(ask: Ask) -> None:
+    wire = ask("kb", "search", "what if the exchange undoes a trade after everything was done", "--limit", "5")
+    assert wire["semantic"] == "ready"
+    assert any("bust" in hit["excerpt"].lower() or "reopen" in hit["excerpt"].lower() for hit in wire["hits"])
+
+
+@pytest.mark.slow
+def test_the_index_is_built_with_a_report_and_quick_the_second_time(oms: Oms, ask: Ask) -> None:
+    assert "the index holds" in oms("kb", "index").stdout
+    assert ask("kb", "index")["chunks"] > 100
+    found = {check["name"]: check for check in ask("doctor")["checks"]}
+    assert found["model and index"]["status"] == "ok"
