@@ -5,6 +5,8 @@ Exit codes: 0 done, 1 refused (or an expectation differs, or a problem was found
 
 # ruff: noqa: PLC0415, PLR0917 - a command loads only what it needs; commands have as many options as they have choices
 
+import io
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
@@ -392,8 +394,9 @@ def search(
     """Find the sections that answer a question best."""
     from oms_mcp import printing
 
-    with _library(semantic=mode != "keyword") as library:
-        if mode != "keyword":
+    by_meaning = question.strip() != "" and mode in {"auto", "semantic"}
+    with _library(semantic=by_meaning) as library:
+        if by_meaning:
             with printing.waiting("loading semantic search"):
                 library.warm_up(wait=True)
         found = library.search(question, category=category, status=status, limit=limit, mode=mode)  # type: ignore[arg-type] # the library refuses unknown modes
@@ -459,4 +462,7 @@ def index(as_json: Json = False) -> None:
 
 def main() -> None:
     """The console script `oms`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without Unicode gets escapes, not a traceback
     app(prog_name="oms")

@@ -21,6 +21,7 @@ Wire = Mapping[str, Any]
 
 _PIPED_WIDTH = 1_000
 _PANEL_WIDTH = 80
+_FRAME = 4
 _MAX_PANELS = 5
 _MAX_VALUE = 200
 _GAP = 2
@@ -61,7 +62,9 @@ class _Plain(Console):
 
 def print_json(wire: object) -> None:
     """One JSON document on standard output."""
-    sys.stdout.write(json.dumps(wire, ensure_ascii=False, indent=None if not sys.stdout.isatty() else 2) + "\n")
+    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    text = json.dumps(wire, ensure_ascii=not unicode, indent=2 if sys.stdout.isatty() else None)
+    sys.stdout.write(text.encode(errors="backslashreplace").decode() + "\n")  # half a character becomes its JSON escape
 
 
 def clean(value: object) -> str:
@@ -75,20 +78,22 @@ def _text(value: object, style: str = "") -> Text:
     return Text(shown, style=style or _LOUD.get(shown, ""), overflow="fold")
 
 
-def table(rows: Iterable[Sequence[object]], *columns: str, title: str = "", right: Sequence[str] = ()) -> Table:
-    """A table of texts as wide as the terminal; nothing in it is ever cut off, ids and numbers break last."""
+def table(
+    rows: Iterable[Sequence[object]], *columns: str, title: str = "", right: Sequence[str] = (), room: int = 0
+) -> Table:
+    """A table of texts, at most as wide as the room (the terminal); nothing is cut off, ids and numbers break last."""
     cells = [[cell if isinstance(cell, Text) else _text(cell) for cell in row] for row in rows]
     made = Table(box=None, padding=(0, _GAP, 0, 0), pad_edge=False, header_style="bold")
     made.title, made.title_justify = title or None, "left"
-    for name, width in zip(columns, _widths(cells, columns, right), strict=True):
+    for name, width in zip(columns, _widths(cells, columns, right, room or out().width), strict=True):
         made.add_column(name, justify="right" if name in right else "left", overflow="fold", width=width)
     for row in cells:
         made.add_row(*row)
     return made
 
 
-def _widths(cells: Sequence[Sequence[Text]], columns: Sequence[str], right: Sequence[str]) -> list[int]:
-    """Column widths that fit the terminal: sentences give way first, then headings, then everything."""
+def _widths(cells: Sequence[Sequence[Text]], columns: Sequence[str], right: Sequence[str], room: int) -> list[int]:
+    """Column widths that fit the room: sentences give way first, then headings, then everything."""
     longest = [max((row[n].cell_len for row in cells), default=0) for n in range(len(columns))]
     widths = [max(length, len(name)) for length, name in zip(longest, columns, strict=True)]
     words = [max(map(len, name.split()), default=0) for name in columns]
@@ -96,7 +101,7 @@ def _widths(cells: Sequence[Sequence[Text]], columns: Sequence[str], right: Sequ
         max(length, word) if name in _KEPT_WHOLE or name in right else min(width, _LEAST_WIDTH)
         for length, width, word, name in zip(longest, widths, words, columns, strict=True)
     ]
-    excess = sum(widths) + _GAP * (len(widths) - 1) - out().width
+    excess = sum(widths) + _GAP * (len(widths) - 1) - room
     for floor in (floors, [1] * len(widths)):
         while excess > 0 and any(width > least for width, least in zip(widths, floor, strict=True)):
             widest = max(range(len(widths)), key=lambda n: (widths[n] > floor[n], widths[n]))
@@ -149,7 +154,9 @@ def problem(error: Wire, console: Console) -> None:
     pairs.append(("way out", error["hint"]))
     body: list[RenderableType] = [_text(error["detail"])]
     if len(violations) > 1:
-        body.append(table(([v["ruleId"], v["field"], v["message"]] for v in violations), "rule", "field", "what"))
+        rows = ([found["ruleId"], found["field"], found["message"]] for found in violations)
+        room = min(_PANEL_WIDTH, console.width) - _FRAME
+        body = [Text(f"{len(violations)} rules are broken"), table(rows, "rule", "field", "what", room=room)]
     _panel(console, f"refused: {error['errorCode']} {error['title']}", [*body, facts(pairs)])
     cited = dict.fromkeys([error["citation"], *(violation["citation"] for violation in violations)])
     for citation in [*cited][:_MAX_PANELS]:
@@ -429,7 +436,7 @@ def hits(wire: Wire) -> None:
     if not wire["hits"]:
         console.print(Text("nothing found; use other words"))
     for number, hit in enumerate(wire["hits"], 1):
-        console.print(Text.assemble((f"{number}. ", "bold"), (hit["breadcrumb"], "bold")), soft_wrap=True)
+        console.print(Text.assemble((f"{number}. ", "bold"), (hit["breadcrumb"], "bold")))
         console.print(Text(f"   oms kb read {hit['citation']}", style="cyan"), soft_wrap=True)
         console.print(_indented(hit["excerpt"]), width=min(_PANEL_WIDTH, console.width))
 
@@ -473,9 +480,16 @@ def doctor(wire: Wire) -> None:
 
 @contextmanager
 def progress(what: str) -> Iterator[Any]:
-    """A bar on standard error while something takes its time; yields the function to call with (done, all)."""
+    """A bar on standard error while something takes its time; yields the function to call with (done, all).
+
+    Nothing is drawn when standard error is no terminal.
+    """
+    console = err()
+    if not console.is_terminal:
+        yield lambda _done, _total: None
+        return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=err(), transient=True) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 

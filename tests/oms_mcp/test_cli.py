@@ -586,15 +586,13 @@ def test_settings_hold_in_a_scenario_unless_it_has_its_own(oms: Oms) -> None:
         ("quantities#N99", "no scenario 'N99' in concepts/quantities.md"),
         ("nothing.yaml", '"nothing.yaml" cannot be read'),
         ("../../etc/passwd", "there is no file"),
-        ("first-order", "has no scenario"),
+        ("project/architecture", "has no scenario"),
         ("broken.yaml", "broken.yaml, line 3: no YAML"),
     ],
 )
 def test_a_scenario_that_cannot_be_read_is_typed_wrongly(target: str, words: str, oms: Oms) -> None:
     Path("broken.yaml").write_text("id: a\ntitle: b\n}")
     result = oms("run", target)
-    if target == "first-order" and result.exit_code == OK:
-        pytest.skip("the guide has scenarios")
     assert result.exit_code == MISUSED
     assert words in in_lines(result.stderr)
 
