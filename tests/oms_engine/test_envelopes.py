@@ -2,7 +2,7 @@
 
 import json
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from oms_engine import Engine
 from oms_engine.domain.commands import COMMANDS, OrderAcceptCmd, OrderRejectCmd, parse
-from oms_engine.domain.model import Order
+from oms_engine.domain.model import NewOrder, Order
 from oms_engine.errors import Problem
 from oms_engine.record import parse_decimal, plain
 from oms_engine.workflows import TASK_NAMES
@@ -370,6 +370,11 @@ def test_a_command_is_as_good_as_its_envelope(desk: Desk) -> None:
         "type": "OrderRejectCmd", "version": 1, "commandId": "K1", "orderId": order_id, "text": "no",
     }  # fmt: skip
     assert parse(command.to_wire()).command == command
+
+
+def test_python_values_are_taken_as_they_are() -> None:
+    order = NewOrder(settl_date=date(2026, 1, 5), expire_time=datetime(2026, 1, 5, tzinfo=UTC), price=Decimal("1.50"))
+    assert order.to_wire() == {"settlDate": "2026-01-05", "expireTime": "2026-01-05T00:00:00.000000Z", "price": "1.5"}
 
 
 json_values = st.recursive(

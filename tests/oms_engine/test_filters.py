@@ -18,6 +18,7 @@ from oms_engine.domain.filters import (
     FieldType,
     Operator,
     QueryField,
+    _entity,
     fold_case,
     read_query,
 )
@@ -358,3 +359,31 @@ def test_only_conditions_of_the_registry_become_sql() -> None:
 
 def test_like_folds_ascii_letters_only() -> None:
     assert fold_case("ÄbC") == "Äbc"
+
+
+class Lamp(Record):
+    """A record with fields that orders do not have."""
+
+    id: int
+    lit: bool | None = None
+    watts: dict[str, int] = {}
+    tags: Any = None
+
+
+def test_a_new_record_is_asked_by_the_types_of_its_fields(monkeypatch: pytest.MonkeyPatch) -> None:
+    lamps = _entity("lamp", Lamp, "id")
+    assert {field.name: field.type.value for field in lamps.fields.values()} == {"id": "integer", "lit": "boolean"}
+    monkeypatch.setitem(ENTITIES, "lamp", lamps)  # type: ignore[arg-type] # a dict behind its read-only face
+    on, off, broken = Lamp(id=1, lit=True), Lamp(id=2, lit=False), Lamp(id=3)
+
+    def found(*where: Any) -> list[int]:  # noqa: ANN401 - whatever a client may ask
+        asked = read_query(Settings(), entity="lamp", where=where).specification
+        return [lamp.id for lamp in (on, off, broken) if asked.is_satisfied_by(lamp)]
+
+    assert found("lit=true") == found({"field": "lit", "value": True}) == [1]
+    assert found({"field": "lit", "op": "ne", "value": True}) == [2, 3]
+    assert found({"field": "lit", "value": False}) == [2]
+    with pytest.raises(Refused, match="neither true nor false"):
+        found("lit=yes")
+    with pytest.raises(Refused, match="use one of eq, ne"):
+        found("lit__in=true")
