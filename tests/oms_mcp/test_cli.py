@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from oms_engine import Engine
 from oms_engine.domain.commands import COMMANDS
-from oms_mcp import cli
+from oms_mcp import cli, doctor
 from oms_mcp.cli import app
 from tests.oms_engine import test_matrix as matrix
 from tests.oms_engine.desk import Desk
@@ -805,6 +805,48 @@ def test_the_doctor_tells_a_cache_folder_that_cannot_be_written(ask: Ask, monkey
     assert "OMS_CACHE_DIR" in found["cache folder"]["remedy"]
 
 
+def test_the_doctor_names_packages_that_are_missing(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMS_CACHE_DIR", "cache")
+    monkeypatch.setattr(doctor, "PACKAGES", ("rich", "no-such-package"))
+    monkeypatch.setattr(doctor, "EXTRAS", ("no-such-extra",))
+    found = {check["name"]: check for check in ask("doctor", code=REFUSED)["checks"]}
+    assert (found["packages"]["status"], found["semantic search"]["status"]) == ("problem", "note")
+    assert "no-such-package missing" in found["packages"]["detail"]
+    assert 'pip install "oms-mcp[semantic]"' in found["semantic search"]["remedy"]
+
+
+def test_the_doctor_finds_a_damaged_database(ask: Ask, db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMS_CACHE_DIR", "cache")
+    file = Path(db)
+    file.write_bytes(file.read_bytes()[:4096] + b"x" * 8192 + file.read_bytes()[12288:])
+    assert ask("doctor", "--db", db, code=REFUSED)["checks"][-1]["status"] == "problem"
+
+
+# --- at a terminal
+
+
+@pytest.fixture
+def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+
+
+@pytest.mark.usefixtures("_terminal")
+def test_at_a_terminal_states_have_colours_unless_they_are_unwanted(
+    oms: Oms, db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "\x1b[32mLIVE" in oms("query", "--db", db).stdout
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "\x1b[32m" not in oms("query", "--db", db).stdout
+
+
+@pytest.mark.usefixtures("_terminal")
+def test_at_a_terminal_documents_are_rendered_and_long_work_shows_a_bar(oms: Oms, db: str) -> None:
+    rendered = oms("kb", "read", "order-lifecycle#2-states").stdout
+    assert "### 2" not in rendered
+    assert "States" in rendered
+    assert "rebuilding" in oms("rebuild", "--db", db).stderr
+
+
 # --- help and usage
 
 
@@ -936,6 +978,26 @@ def test_starting_loads_neither_protocol_nor_models(words: tuple[str, ...]) -> N
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
     assert done.stderr.splitlines()[-1] == "[]"
+
+
+@pytest.mark.slow
+def test_serving_answers_the_handshake_over_standard_input_and_output(process: Process) -> None:
+    hello = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "initialize",
+        "params": {
+            "protocolVersion": "2025-06-18",
+            "capabilities": {},
+            "clientInfo": {"name": "test", "version": "1"},
+        },
+    }
+    done = process(
+        "serve", "--db", "x.db", "--toolsets", "orders", "--set", "routing=manual", stdin=json.dumps(hello) + "\n"
+    )
+    assert done.returncode == OK
+    assert json.loads(done.stdout.splitlines()[0])["result"]["serverInfo"]["name"] == "oms-mcp"
+    assert Path("x.db").exists()
 
 
 @pytest.mark.slow
