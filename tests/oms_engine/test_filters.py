@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import Field
 
 from oms_engine.domain.catalogue import citation
 from oms_engine.domain.filters import (
@@ -366,7 +367,7 @@ class Lamp(Record):
 
     id: int
     lit: bool | None = None
-    watts: dict[str, int] = {}
+    watts: dict[str, int] = Field(default_factory=dict)
     tags: Any = None
 
 
