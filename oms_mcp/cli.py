@@ -203,7 +203,9 @@ def run_scenarios(
         str,
         typer.Argument(metavar="FILE|DOC#SCENARIO", help="A .yaml or .md file, a document, or one scenario of either."),
     ],
-    db: Db = "",
+    db: Annotated[
+        str, typer.Option("--db", metavar="PATH", help="Run for real in this file; OMS_DB alone does not do that.")
+    ] = "",
     pairs: Set = None,
     as_json: Json = False,
 ) -> None:

@@ -444,6 +444,16 @@ def test_the_database_can_be_named_by_the_environment_and_by_url(
     assert oms("show", "O1", "--db", "typo.db").exit_code == MISUSED
 
 
+def test_a_scenario_runs_for_real_only_where_a_database_is_named_with_the_call(
+    oms: Oms, ask: Ask, db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMS_DB", db)
+    before = ask("history", "O1")
+    assert oms("run", "quantities#N1").exit_code == OK
+    assert ask("query")["page"]["totalElements"] == 1
+    assert ask("history", "O1") == before
+
+
 # --- check
 
 
