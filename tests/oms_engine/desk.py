@@ -38,7 +38,7 @@ class Ids:
 class Desk:
     """An engine with a scripted clock and counted ids, and the words to use it in one line."""
 
-    def __init__(self, url: str = ":memory:", **settings: object) -> None:
+    def __init__(self, url: str = ":memory:", /, **settings: object) -> None:
         self.clock = Clock()
         dotted = {name.replace("__", "."): value for name, value in settings.items()}
         self.engine = Engine.open(url, settings=dotted, clock=self.clock, new_id=Ids(), session_id="S1")
@@ -116,7 +116,7 @@ class Desk:
 _ACCEPTED: tuple[tuple[str, object], ...] = (("OrderAcceptCmd", {}),)
 _PART = (*_ACCEPTED, ("fill", Decimal(300)))
 _FILLED = (*_ACCEPTED, ("fill", Decimal(1000)))
-_ASKED = (("OrderCancelCmd", {}),)
+_ASKED: tuple[tuple[str, object], ...] = (("OrderCancelCmd", {}),)
 _WAYS: dict[str, tuple[tuple[str, object], ...]] = {
     "NEW": (),
     "UNACK": (),

@@ -232,7 +232,7 @@ def test_questions_about_the_lifecycle_are_answered_for_an_order_or_a_state(desk
         ({"profile": "loose"}, "OMS-VAL-004"),
     ):
         with pytest.raises(Refused) as refused:
-            desk.engine.check(**arguments)  # type: ignore[arg-type] # the table's arguments
+            desk.engine.check(**arguments)
         assert refused.value.problem.error_code == code
 
 

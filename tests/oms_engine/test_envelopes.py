@@ -161,7 +161,7 @@ def test_system_fields_are_ignored_with_a_warning(desk: Desk) -> None:
         "ignored, because only the system sets them: avgPx, cumQty, leavesQty, state, version"
     )
     order = desk.order(result.id)
-    assert (order.state, order.cum_qty, order.version) == ("UNACK", 0, 2)
+    assert [order.state, order.cum_qty, order.version] == ["UNACK", 0, 2]
 
 
 def test_every_field_that_only_the_system_sets_is_ignored(desk: Desk) -> None:

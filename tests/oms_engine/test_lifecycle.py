@@ -74,7 +74,7 @@ def test_only_a_filled_order_is_corrected_back_to_live(profile: Profile) -> None
     ],
 )
 def test_a_lifecycle_is_checked_from_before_creation(profile: Profile, path: str, valid: bool) -> None:
-    states = [State(name) for name in path.split()]
+    states = [State[name] for name in path.split()]
     check = check_path(profile, None, states)
     assert (check.valid, check.profile) == (valid, profile)
     assert check.path == tuple(states) or not valid

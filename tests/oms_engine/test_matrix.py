@@ -78,8 +78,9 @@ def _cells(table: str) -> list[tuple[str, str, str]]:
 
 def _send(command: str, order_id: str) -> tuple[str, dict[str, object]]:
     fields = COMMANDS[command]
-    if isinstance(fields.get("execution"), dict):
-        return command, {"execution": {**fields["execution"], "orderId": order_id}}
+    fill = fields.get("execution")
+    if isinstance(fill, dict):
+        return command, {"execution": {**fill, "orderId": order_id}}
     return command.partition("/")[0], {**fields, "orderId": order_id}
 
 

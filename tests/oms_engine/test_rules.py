@@ -65,11 +65,12 @@ ORDER_VIOLATIONS: list[tuple[str, str, str, Changes, Changes]] = [
     ("TICK-01", VAL5, "price", {"price": "100.03"}, {"tickSize": "0.05"}),
     ("TICK-01", VAL5, "stopPx", {"stopPx": "100.03"}, {"tickSize": {"IBM": "0.05"}}),
     ("TICK-01", VAL5, "price", {"price": "100.03"}, {"tickSize": {"EQUITY": "0.05", "*": "0.01"}}),
-    *(("ORD-17", VAL5, name, {name: "1.123456789"}, {}) for name in DECIMALS),
-    *(("ORD-17", VAL5, name, {name: "1" * 19}, {}) for name in DECIMALS),
-    *(("ORD-18", VAL5, name, {name: "x" * (most + 1)}, {}) for name, most in LONG.items()),
 ]
 """Rule, code, field: what is changed in a good order, and in the settings, so that this rule refuses it."""
+ORDER_VIOLATIONS += [
+    ("ORD-17", VAL5, name, {name: digits}, {}) for name in DECIMALS for digits in ("1.123456789", "1" * 19)
+]
+ORDER_VIOLATIONS += [("ORD-18", VAL5, name, {name: "x" * (most + 1)}, {}) for name, most in LONG.items()]
 
 ORDER_BOUNDARIES: list[tuple[str, Changes, Changes]] = [
     ("ENV-03", {"clOrdId": "same", "clOrdID": "same"}, {}),
@@ -93,9 +94,9 @@ ORDER_BOUNDARIES: list[tuple[str, Changes, Changes]] = [
     ("TICK-01", {"price": "100.03"}, {"tickSize": {"FUND": "0.05"}}),
     ("TICK-01", {"price": "100.03"}, {"tickSize": {"IBM": "0.01", "*": "0.05"}}),
     ("TICK-01", {"price": "100.03", "assetClass": "FUND"}, {"tickSize": {"EQUITY": "0.05"}}),
-    *(("ORD-18", {name: "x" * most}, {}) for name, most in LONG.items()),
 ]
 """Rule: the nearest good order, which it lets pass."""
+ORDER_BOUNDARIES += [("ORD-18", {name: "x" * most}, {}) for name, most in LONG.items()]
 
 FILL_VIOLATIONS: list[tuple[str, str, str, str, Changes, Changes]] = [
     ("EX-01", "OMS-ORDER-001", "orderId", "LIVE", {"orderId": "nobody"}, {}),
@@ -233,7 +234,8 @@ def _told(problem: Problem, rule_id: str, code: str, field: str) -> None:
 
 
 def _desk(settings: Changes) -> Desk:
-    return Desk(**{name.replace(".", "__"): value for name, value in settings.items()})
+    dotted = {name.replace(".", "__"): value for name, value in settings.items()}
+    return Desk(**dotted)
 
 
 def _without_nothing(fields: Changes) -> Changes:

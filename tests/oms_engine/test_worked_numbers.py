@@ -96,7 +96,7 @@ def test_n12_a_bust_reopens_a_filled_order(desk: Desk) -> None:
     assert position(desk, order_id) == "LIVE cum 700 leaves 300 avg 10.0429"
     busted = desk.engine.executions(order_id)[2]
     assert (busted.status, busted.status_reason, busted.requested_by) == ("BUSTED", "wrong price", "venue")
-    assert (busted.cum_qty, busted.leaves_qty, busted.avg_px) == (1000, 0, Decimal("10.09"))
+    assert (busted.cum_qty, busted.leaves_qty, busted.avg_px) == (Decimal(1000), Decimal(0), Decimal("10.09"))
 
 
 def test_a_bust_is_exact_beyond_the_digits_of_the_default_context(desk: Desk) -> None:
