@@ -284,7 +284,7 @@ class Engine:
         """
         if order_id and from_state:
             message = "order_id and from_state both name a start; give one of them"
-            raise Refused(problem_of([violation("ENV-03", "OMS-VAL-001", "from_state", message)]))
+            raise Refused(problem_of([violation("ENV-10", "OMS-VAL-001", "from_state", message)]))
         start = self.find(order_id).state if order_id else None
         if from_state:
             start = read_states([from_state])[0]

@@ -18,6 +18,7 @@ RULES: dict[str, tuple[str, str]] = {
     "ENV-07": ("2.7", "the command's required fields are there"),
     "ENV-08": ("2.8", "the actor may send this command"),
     "ENV-09": ("2.9", "the order of the command exists"),
+    "ENV-10": ("2.10", "arguments fit together"),
     "ORD-01": ("3.1", "the order is present"),
     "ORD-02": ("3.2", "symbol is present"),
     "ORD-03": ("3.3", "side is present"),

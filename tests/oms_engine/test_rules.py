@@ -214,6 +214,7 @@ ELSEWHERE = {
     "WHK-06": "below, on constructed facts: an active execution is part of cumQty",
     "EX-08": "no order has children in this version",
     "BST-01": "a bust is asked WHK-03 to WHK-06, which the table asks of it",
+    "ENV-10": "test_lifecycle.py: a check with two starts",
     "QRY-01": "test_filters.py",
     "QRY-02": "test_filters.py",
     "QRY-03": "test_filters.py",
