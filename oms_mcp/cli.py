@@ -17,7 +17,8 @@ from typer.core import TyperGroup
 if TYPE_CHECKING:
     from knowledge_base import Library
     from oms_engine import Engine
-    from oms_engine.simulation.scenario import Scenario, ScenarioRun
+    from oms_engine.simulation.run import ScenarioRun
+    from oms_engine.simulation.scenario import Scenario
 
 SESSION = "cli"
 REFUSED, MISUSED = 1, 2
@@ -227,13 +228,16 @@ def run_scenarios(
 
 
 def _run_all(scenarios: Sequence["Scenario"], db: str, pairs: Sequence[str] | None) -> list["ScenarioRun"]:
-    from oms_engine.simulation.scenario import run_scenario
+    from oms_engine import Settings
+    from oms_engine.simulation.run import require_settings, run_scenario
     from oms_mcp.inputs import database_file, read_settings
 
+    given = read_settings(pairs or ())
     if database_file(db) is not None:
+        for scenario in scenarios:
+            require_settings(scenario, Settings.of(given))
         with _engine(db, pairs) as engine:
             return [run_scenario(scenario, engine) for scenario in scenarios]
-    given = read_settings(pairs or ())
     return [
         run_scenario(scenario.model_copy(update={"settings": {**given, **scenario.settings}})) for scenario in scenarios
     ]

@@ -173,6 +173,7 @@ def read_scenarios(target: str) -> "list[Scenario]":
                 for fence in _fences(name, text)
                 for scenario in parse_scenarios(fence.text, name, line=fence.line + 1)
             ]
+            _require_own_ids(found)
         else:
             found = parse_scenarios(text, name)
     else:
@@ -190,6 +191,15 @@ def read_scenarios(target: str) -> "list[Scenario]":
     if not found:
         raise ScenarioError(f"{name} has no scenario; a document holds them in fenced blocks marked scenario")
     return found
+
+
+def _require_own_ids(scenarios: "Sequence[Scenario]") -> None:
+    seen: set[str] = set()
+    for scenario in scenarios:
+        if scenario.id in seen:
+            place = f"{scenario.source}, line {scenario.line}"
+            raise ScenarioError(f"{place}: id {shown(scenario.id)} is used twice; rename one")
+        seen.add(scenario.id)
 
 
 def _fences(name: str, text: str) -> "list[Fence]":

@@ -376,7 +376,10 @@ def run(wire: Wire) -> None:
     """What a scenario did, step by step, and where it differs from what it expects."""
     console = out()
     verdict = ("passed", "bold green") if wire["passed"] else ("differs", "bold red")
-    console.print(Text.assemble(verdict, f"  {clean(wire['id'])}: {clean(wire['title'])}"), soft_wrap=True)
+    headline = Text.assemble(verdict, f"  {clean(wire['id'])}: {clean(wire['title'])}")
+    if wire["passed"] and not wire["compared"]:
+        headline.append("  (nothing was compared)", style="yellow")
+    console.print(headline, soft_wrap=True)
     if wire["steps"]:
         console.print(table((_step(step) for step in wire["steps"]), "", "did", "answer", ""))
     if wire["differences"]:
@@ -417,9 +420,16 @@ def _differences(differences: Sequence[Wire]) -> Table:
     rows: list[list[object]] = []
     for found in differences:
         place = f"{found['place']}, line {found['line']}"
-        expected, actual = (clean(found[side]) if side in found else "nothing" for side in ("expected", "actual"))
+        expected, actual = (_told(found, side) for side in ("expected", "actual"))
         rows.append([place, found["field"], _text(expected, "green"), _text(actual, "red")])
     return table(rows, "where", "field", "expected", "actual")
+
+
+def _told(found: Wire, side: str) -> str:
+    """A side of a difference; what is absent and what is blank are told apart."""
+    if side not in found:
+        return "nothing"
+    return clean(found[side]) if str(found[side]).strip() else f'"{clean(found[side])}"'
 
 
 def runs(count: int, failed: int) -> None:

@@ -16,7 +16,8 @@ from oms_engine.domain.lifecycle import CORRECTIONS, MACHINES, TRANSITIONS
 from oms_engine.domain.vocabulary import State
 from oms_engine.errors import CODES
 from oms_engine.settings import Settings
-from oms_engine.simulation.scenario import parse_scenarios, run_scenario
+from oms_engine.simulation.run import run_scenario
+from oms_engine.simulation.scenario import parse_scenarios
 from oms_engine.workflows import WORKFLOWS, rules_of
 
 RULE_PAGE = "framework/validation-rules.md"

@@ -589,6 +589,33 @@ def test_settings_hold_in_a_scenario_unless_it_has_its_own(oms: Oms) -> None:
     assert "needs the setting routing" in in_lines(result.stderr)
 
 
+def test_scenarios_of_which_one_needs_other_settings_write_nothing_at_all(oms: Oms, ask: Ask, db: str) -> None:
+    second = SCENARIO.replace("id: one", "id: two\nsettings: {routing: manual}")
+    Path("two.yaml").write_text(f"{SCENARIO.replace('O1', 'O2').replace('C1', 'C2')}---\n{second}")
+    before = ask("query", "--entity", "event", "--db", db)
+    for name in (db, "new.db"):
+        result = oms("run", "two.yaml", "--db", name)
+        assert result.exit_code == MISUSED
+        assert "scenario two needs the setting routing" in in_lines(result.stderr)
+    assert ask("query", "--entity", "event", "--db", db) == before
+    assert not Path("new.db").exists()
+
+
+def test_an_id_that_stands_in_two_blocks_of_a_file_is_refused(oms: Oms) -> None:
+    Path("notes.md").write_text(f"# Notes\n\n```scenario{SCENARIO}```\n\n```scenario{SCENARIO}```\n")
+    result = oms("run", "notes.md")
+    assert result.exit_code == MISUSED
+    assert 'notes.md, line 13: id "one" is used twice; rename one' in in_lines(result.stderr)
+
+
+def test_a_scenario_that_compares_nothing_says_so(oms: Oms, ask: Ask) -> None:
+    Path("mute.yaml").write_text(SCENARIO.partition("expect:")[0])
+    assert "passed one: one order is created (nothing was compared)" in in_lines(oms("run", "mute.yaml").stdout)
+    (run,) = ask("run", "mute.yaml")["runs"]
+    assert (run["passed"], run["compared"]) == (True, 0)
+    assert "nothing was compared" not in oms("run", "quantities#N9").stdout
+
+
 @pytest.mark.parametrize(
     ("target", "words"),
     [

@@ -7,16 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oms_engine import CommandResult, Engine, ScenarioError
-from oms_engine.simulation.scenario import (
-    DEFAULT_CLOCK,
-    TICK,
-    Difference,
-    ScenarioRun,
-    StepRun,
-    compare,
-    parse_scenarios,
-    run_scenario,
-)
+from oms_engine.simulation.run import TICK, Difference, ScenarioRun, StepRun, compare, run_scenario
+from oms_engine.simulation.scenario import DEFAULT_CLOCK, parse_scenarios
 from tests.oms_engine.desk import Desk
 
 HEAD = "id: a\ntitle: t\n"
@@ -215,6 +207,27 @@ def test_an_end_that_is_otherwise_is_shown(expect: str, difference: tuple[str, s
     done = run(f"{GIVEN}expect: {expect}")
     assert told(done) == [difference]
     assert done.differences[0].line == 5
+
+
+def test_the_context_of_an_error_is_compared_as_it_is_named() -> None:
+    step = "do: {type: OrderPlaceCmd, orderId: O1}"
+    done = run(f"{GIVEN}steps: [{{{step}, expect: {{error: {{context: {{fromState: UNACK, fromstate: X}}}}}}}}]")
+    assert told(done) == [("step 1", "error.context.fromstate", "X", None)]
+
+
+@pytest.mark.parametrize(
+    ("rest", "compared"),
+    [
+        ("", 0),
+        ("steps: [{check: {from: LIVE}}]\nexpect: {orders: {}, events: {}}", 0),
+        ("steps: [{check: {from: LIVE}, expect: {valid: true}}]", 1),
+        ("expect: {orders: {O1: {state: UNACK, symbol: ACME}, O2: null}, events: {O2: []}, counts: {events: 2}}", 5),
+    ],
+)
+def test_a_run_counts_what_it_compared(rest: str, compared: int) -> None:
+    done = run(f"{GIVEN}{rest}")
+    assert done.passed
+    assert done.to_wire()["compared"] == compared
 
 
 def test_what_should_not_exist_is_expected_as_null_or_as_an_empty_list() -> None:
