@@ -1,5 +1,6 @@
 """What can a program do with the order management engine? Open it, execute commands, ask questions, close it."""
 
+import difflib
 import time
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -7,13 +8,15 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
 from oms_engine.domain.catalogue import violation
-from oms_engine.domain.commands import Command, CommandResult, Draft, parse
+from oms_engine.domain.commands import COMMANDS, Command, CommandResult, Draft, parse
 from oms_engine.domain.events import StoredEvent, stream_of
 from oms_engine.domain.filters import Where, read_query
 from oms_engine.domain.lifecycle import NextState, TransitionCheck, check_path, next_states, read_profile, read_states
 from oms_engine.domain.model import Execution, Order, OrderState
 from oms_engine.domain.rules.envelope import ID_FORM
-from oms_engine.errors import Refused, StoreError, problem_of, shown
+from oms_engine.domain.rules.order import obstacles
+from oms_engine.domain.vocabulary import State
+from oms_engine.errors import Refused, SettingsError, StoreError, problem_of, shown
 from oms_engine.framework.orchestration import PipelineResult, TaskOrchestrator
 from oms_engine.results import Outcome, accepted, refused, repeated, store_failed
 from oms_engine.settings import Settings
@@ -40,11 +43,15 @@ def random_id(prefix: str) -> str:
 
 
 class BatchOutcome(NamedTuple):
-    """What a batch did. With `rolled_back` nothing of it was stored; `not_run` counts the commands never reached."""
+    """What a batch did. With `rolled_back` nothing of it was stored; `not_run` counts the commands never reached.
+
+    `warnings` tells of listeners that failed after the commit.
+    """
 
     outcomes: list[Outcome]
     not_run: int
     rolled_back: bool
+    warnings: tuple[str, ...] = ()
 
 
 class Engine:
@@ -88,6 +95,7 @@ class Engine:
             SettingsError: A setting is unknown or impossible.
         """
         chosen = settings if isinstance(settings, Settings) else Settings.of(settings or {})
+        _check_roles(chosen)
         return cls(EventStore.open(url), settings=chosen, clock=clock, new_id=new_id, session_id=session_id)
 
     def __enter__(self) -> Self:
@@ -123,11 +131,12 @@ class Engine:
     ) -> Outcome:
         """As `execute` or `preview`, with the order before and after."""
         draft = _draft(command)
+        unit = _Unit(self._store, self._listeners, dry_run=dry_run)
         try:
             with self._store.writing():
-                return self._carry_out(draft, _Unit(self._store, self._listeners, dry_run=dry_run), session_id)
+                return self._carry_out(draft, unit, session_id)
         except StoreError as error:
-            return Outcome(store_failed(draft.command, error), None, None, dry_run)
+            return Outcome(store_failed(self._context(draft, unit, session_id), error), None, None, dry_run)
 
     def execute_many(
         self,
@@ -163,12 +172,18 @@ class Engine:
             failed = atomic and bool(outcomes) and not outcomes[-1].result.ok
             if not (failed or dry_run):
                 self._store.commit()
-        if not (failed or dry_run):
-            _tell(self._listeners, published)
-        return BatchOutcome(outcomes, len(drafts) - len(outcomes), failed)
+        warnings = [] if failed or dry_run else _tell(self._listeners, published)
+        return BatchOutcome(outcomes, len(drafts) - len(outcomes), failed, tuple(warnings))
 
     def _carry_out(self, draft: Draft, unit: "_Unit", session_id: str | None) -> Outcome:
-        context = OrderTaskContext(
+        context = self._context(draft, unit, session_id)
+        finished = self._orchestrator.run(PIPELINE, context)
+        if not finished.success:
+            return refused(context, finished)
+        return self._repeated(context, finished) if context.repeat else accepted(context, finished)
+
+    def _context(self, draft: Draft, unit: "_Unit", session_id: str | None) -> OrderTaskContext:
+        return OrderTaskContext(
             draft,
             settings=self.settings,
             ledger=unit,
@@ -177,10 +192,6 @@ class Engine:
             session_id=self.session_id if session_id is None else session_id,
             dry_run=unit.dry_run,
         )
-        finished = self._orchestrator.run(PIPELINE, context)
-        if not finished.success:
-            return refused(context, finished)
-        return self._repeated(context, finished) if context.repeat else accepted(context, finished)
 
     def _repeated(self, context: OrderTaskContext, finished: PipelineResult) -> Outcome:
         """The answer to a command that was carried out before, rebuilt from the events it wrote."""
@@ -285,15 +296,38 @@ class Engine:
         if order_id and from_state:
             message = "order_id and from_state both name a start; give one of them"
             raise Refused(problem_of([violation("ENV-10", "OMS-VAL-001", "from_state", message)]))
-        start = self.find(order_id).state if order_id else None
+        order = self.find(order_id) if order_id else None
+        start = order.state if order else None
         if from_state:
             start = read_states([from_state])[0]
         chosen = read_profile(profile or self.settings.lifecycle_profile)
-        return check_path(chosen, start, read_states(path))
+        steps = read_states(path)
+        checked = check_path(chosen, start, steps)
+        return self._checked_with_facts(checked, order, steps) if order else checked
+
+    def _checked_with_facts(self, checked: TransitionCheck, order: Order, steps: Sequence[State]) -> TransitionCheck:
+        """The lifecycle's answer, corrected by what the order's own facts forbid as the first step."""
+        forbidden = obstacles(order, self._clock())
+        first = steps[0] if len(checked.path) > 1 else None
+        if first in forbidden:
+            return TransitionCheck(
+                valid=False,
+                path=(order.state,),
+                failed_from=order.state,
+                failed_to=first,
+                final_state=order.state,
+                error_message=f"{first} was refused after {order.state}: {forbidden[first]}",
+                profile=checked.profile,
+                next_states=next_states(checked.profile, order.state, forbidden),
+            )
+        if len(checked.path) > 1:
+            return checked
+        return checked.model_copy(update={"next_states": next_states(checked.profile, order.state, forbidden)})
 
     def next_states(self, order: Order) -> tuple[NextState, ...]:
-        """What can follow the state of an order, by this engine's lifecycle."""
-        return next_states(self.settings.lifecycle_profile, order.state)
+        """What can follow, by this engine's lifecycle and by the order's own facts: no rejection after a fill."""
+        forbidden = obstacles(order, self._clock())
+        return next_states(self.settings.lifecycle_profile, order.state, forbidden)
 
     def rebuild(self, progress: Progress = lambda _done, _all: None) -> int:
         """Write the read model anew from the events; returns how many events were read."""
@@ -311,7 +345,12 @@ class Engine:
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Be told the events of every commit of this engine; returns the function that ends it."""
         self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+
+        def end() -> None:
+            if listener in self._listeners:
+                self._listeners.remove(listener)
+
+        return end
 
     def copy(self, *, clock: Clock | None = None, new_id: NewId | None = None) -> "Engine":
         """A throw-away engine in memory with everything this one has; what happens there stays there."""
@@ -325,6 +364,17 @@ class Engine:
             new_id=new_id or self._new_id,
             session_id=self.session_id,
         )
+
+
+def _check_roles(settings: Settings) -> None:
+    """A misspelt command in `roles` would protect nothing, so it is refused."""
+    for name in settings.roles:
+        if name not in COMMANDS:
+            near = difflib.get_close_matches(name, COMMANDS, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise SettingsError(
+                f"setting roles names {shown(name)}, which is no command; {hint}valid: {', '.join(COMMANDS)}"
+            )
 
 
 class _Unit:

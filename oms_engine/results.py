@@ -5,11 +5,15 @@ from typing import Any, NamedTuple
 
 from oms_engine.domain.commands import Command, CommandResult, EventRef, TaskReport
 from oms_engine.domain.events import StoredEvent
+from oms_engine.domain.lifecycle import TARGETS
 from oms_engine.domain.model import Order, OrderState
+from oms_engine.domain.rules.order import obstacles
 from oms_engine.domain.vocabulary import CommandStatus
 from oms_engine.errors import Problem, StoreError, problem, problem_of
 from oms_engine.framework.orchestration import PipelineResult, TaskStatus
 from oms_engine.workflows import TASK_NAMES, OrderTaskContext
+
+_ID_LENGTH = 64
 
 
 class Outcome(NamedTuple):
@@ -123,23 +127,29 @@ def _problem(context: OrderTaskContext, order: Order | None, finished: PipelineR
 def _known_context(context: OrderTaskContext, order: Order | None) -> dict[str, Any]:
     command = context.command
     known: dict[str, Any] = {
-        "sessionId": context.session_id,
-        "correlationId": (command and command.correlation_id) or context.command_id,
+        "sessionId": context.session_id[:_ID_LENGTH],
+        "correlationId": context.correlation_id,
+        "toState": TARGETS.get(command.type) if command else None,
     }
     part = getattr(command, "order", None) or getattr(command, "execution", None) or command
     for name, attribute in (("orderId", "order_id"), ("execId", "exec_id"), ("clOrdId", "cl_ord_id")):
         value = getattr(part, attribute, None)
-        known[name] = value[:64] if isinstance(value, str) else None
+        known[name] = value[:_ID_LENGTH] if isinstance(value, str) else None
     if order is not None:
         known["orderId"] = order.order_id
         known["fromState"] = order.state.value
-        known["validTransitions"] = sorted(state.value for state in context.machine.get_valid_transitions(order.state))
+        known["validTransitions"] = sorted(
+            state.value
+            for state in context.machine.get_valid_transitions(order.state)
+            if state not in obstacles(order, context.now)
+        )
     return known
 
 
-def store_failed(command: Command | None, error: StoreError) -> CommandResult:
+def store_failed(context: OrderTaskContext, error: StoreError) -> CommandResult:
     """The answer when not even the transaction could begin, or could not be ended."""
-    return not_run(problem(error.code, str(error), command_id=command.command_id if command else None))
+    known = _known_context(context, None)
+    return not_run(problem(error.code, str(error), context=known, command_id=context.command_id))
 
 
 def not_run(told: Problem) -> CommandResult:

@@ -7,11 +7,13 @@ from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import ErrorDetails
 
 from oms_engine.errors import SettingsError, shown
 from oms_engine.record import Exact
 
 _MAX_TEXT = 10_000
+_MOST_HOURS = 1_000_000
 
 
 def _from_text(value: object) -> object:
@@ -38,6 +40,17 @@ def _ticks(value: object) -> object:
 
 def _optional_number(value: object) -> object:
     return None if value in (None, "off", "none", "") else value
+
+
+def _why(error: ErrorDetails) -> str:
+    """What is wrong with a setting and what would be right, in our words."""
+    match error["type"]:
+        case "literal_error":
+            return f"use one of {str(error['ctx']['expected']).replace(' or ', ', ')}"
+        case "bool_parsing" | "bool_type":
+            return "use true or false"
+        case _:
+            return str(error["msg"]).removeprefix("Value error, ")
 
 
 Level = Literal["SENIOR_TRADER", "HEAD_OF_TRADING", "RISK_COMMITTEE"]
@@ -100,19 +113,19 @@ class Settings(BaseModel):
             raise ValueError("give a value above 0")
         return value
 
+    @field_validator("stale_execution_hours")
+    @classmethod
+    def _not_beyond_a_century(cls, value: Decimal | None) -> Decimal | None:
+        if value is not None and value > _MOST_HOURS:
+            raise ValueError(f"give at most {_MOST_HOURS} hours")
+        return value
+
     @field_validator("tick_size")
     @classmethod
     def _positive_ticks(cls, ticks: dict[str, Decimal]) -> dict[str, Decimal]:
         if any(tick <= 0 for tick in ticks.values()):
             raise ValueError("give increments above 0")
         return ticks
-
-    @field_validator("roles")
-    @classmethod
-    def _commands(cls, roles: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
-        if unknown := [name for name in roles if not name.endswith("Cmd")]:
-            raise ValueError(f"{shown(unknown[0])} is no command; keys are command names such as OrderCreateCmd")
-        return roles
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -124,12 +137,15 @@ class Settings(BaseModel):
                 hint = f" did you mean {near[0]}?" if near else ""
                 raise SettingsError(f"setting {shown(key)} is unknown;{hint} valid: {', '.join(names)}")
         try:
-            return cls.model_validate(dict(values))
+            settings = cls.model_validate(dict(values))
         except ValidationError as error:
             first = error.errors()[0]
             key = str(first["loc"][0])
-            message = str(first["msg"]).removeprefix("Value error, ")
-            raise SettingsError(f"setting {key} cannot be {shown(values[key])}: {message}") from None
+            raise SettingsError(f"setting {key} cannot be {shown(values[key])}: {_why(first)}") from None
+        if settings.default_size > settings.max_size:
+            sizes = f"query.defaultSize {settings.default_size} is above query.maxSize {settings.max_size}"
+            raise SettingsError(f"setting {sizes}; choose a default within the maximum")
+        return settings
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

@@ -22,7 +22,7 @@ from oms_engine.domain.events import Event, StoredEvent, stream_of
 from oms_engine.domain.lifecycle import MACHINES
 from oms_engine.domain.model import OrderState
 from oms_engine.domain.rules import execution, order
-from oms_engine.domain.rules.envelope import EVERY_COMMAND
+from oms_engine.domain.rules.envelope import EVERY_COMMAND, ID_FORM, MAX_SHORT_TEXT
 from oms_engine.domain.rules.facts import ClientOrderId, Facts
 from oms_engine.framework.orchestration import Task, TaskContext, TaskPipeline, TaskResult
 from oms_engine.framework.validation import Rule, Violation, validate
@@ -152,7 +152,9 @@ class OrderTaskContext(TaskContext):
         dry_run: bool,
     ) -> None:
         command = draft.command
-        self.command_id = (command and command.command_id) or new_id("CMD")
+        given = command.command_id if command else None
+        self.has_key = given is not None and bool(ID_FORM.fullmatch(given))
+        self.command_id = given if given is not None and self.has_key else new_id("CMD")
         super().__init__(self.command_id, now)
         self.draft = draft
         self.command = command
@@ -163,6 +165,8 @@ class OrderTaskContext(TaskContext):
         self.new_id = new_id
         self.session_id = (command and command.session_id) or session_id
         self.actor = (command and command.actor) or self.session_id
+        correlation = command.correlation_id if command else None
+        self.correlation_id = correlation if correlation and len(correlation) <= MAX_SHORT_TEXT else self.command_id
         self.dry_run = dry_run
         self.payload_hash = hash_of(command) if command else ""
         self.facts: Facts[Any] | None = None
@@ -200,7 +204,7 @@ def _validate_transaction(context: OrderTaskContext) -> TaskResult | None:
     command = context.command
     if command is None:
         return _refuse(context, context.draft.envelope)
-    recorded = context.ledger.command(context.command_id)
+    recorded = context.ledger.command(context.command_id) if context.has_key else None
     readable = not (context.draft.envelope or context.draft.payload)
     if recorded and readable and recorded.payload_hash == context.payload_hash:
         context.repeat = Repeat(
@@ -319,7 +323,7 @@ def _stored(context: OrderTaskContext, events: Sequence[Event]) -> tuple[StoredE
             schema_version=1,
             payload=event,
             command_id=context.command_id,
-            correlation_id=command.correlation_id or context.command_id,
+            correlation_id=context.correlation_id,
             causation_id=command.causation_id or context.command_id,
             actor=context.actor,
             recorded_at=context.now,

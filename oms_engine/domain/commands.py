@@ -1,7 +1,7 @@
 """What can be asked of an order? The commands, and how an envelope becomes one."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -197,6 +197,13 @@ class CommandResult(Record):
         return self.status is CommandStatus.OK
 
 
+MAX_UNKNOWN = 20
+"""Unknown fields that are told one by one."""
+
+_NEAR = 0.7
+"""How alike a name must be to be proposed; below that a proposal misleads."""
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """What could be read of an envelope, and what could not.
@@ -227,7 +234,7 @@ def _unknown_type(name: object) -> Violation:
     if name is None or name == "":
         message = f"type is missing; name the command, one of {', '.join(COMMANDS)}"
     else:
-        near = difflib.get_close_matches(str(name)[:64], COMMANDS, n=1)
+        near = difflib.get_close_matches(str(name)[:64], COMMANDS, n=1, cutoff=_NEAR)
         hint = f"did you mean {near[0]}? " if near else ""
         message = f"type {shown(name)} is no command; {hint}use one of {', '.join(COMMANDS)}"
     return violation("ENV-01", "OMS-VAL-004", "type", message)
@@ -285,20 +292,23 @@ class _Reader:
         names = _wire_names(model)
         known: dict[str, Any] = {}
         spelled: dict[str, str] = {}
+        unknown: list[str] = []
         for key, value in data.items():
             name = ALIASES.get(key, key) if isinstance(key, str) else str(key)
             if name not in names:
-                self.envelope.append(_unknown_field(self.kind, name, names, path))
+                unknown.append(name)
             elif name in known and known[name] != value:
                 both = f"{spelled[name]} and {key}"
                 message = f"{both} name the same field with different values; send {name} alone"
                 self.envelope.append(violation("ENV-03", "OMS-VAL-004", name, message))
+                self.malformed.add(name)
             elif isinstance(value, str) and not is_unicode(value):
                 self._told(name, inside=bool(path)).append(_no_text(name, value))
                 self.malformed.add(name)
             elif not _is_blank(value):
                 known[name] = value
                 spelled[name] = key
+        self.envelope.extend(_unknown_fields(self.kind, unknown, names, path))
         return known
 
     def _construct(self, values: dict[str, Any]) -> Command:
@@ -337,13 +347,19 @@ def _is_blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
 
-def _unknown_field(kind: type[Command], name: str, valid: Iterable[str], path: tuple[str, ...]) -> Violation:
-    valid = list(valid)
-    near = difflib.get_close_matches(name[:64], valid, n=1)
-    hint = f"did you mean {near[0]}? " if near else ""
+def _unknown_fields(
+    kind: type[Command], unknown: Sequence[str], valid: Sequence[str], path: tuple[str, ...]
+) -> Iterator[Violation]:
+    """One violation per unknown name; the first lists the valid ones, and a flood of names is only counted."""
     place = f"{path[0]} of {kind.__name__}" if path else kind.__name__
-    message = f"{shown(name)} is no field of {place}; {hint}valid: {', '.join(valid)}"
-    return violation("ENV-02", "OMS-VAL-002", name[:64], message)
+    for index, name in enumerate(unknown[:MAX_UNKNOWN]):
+        near = difflib.get_close_matches(name[:64], valid, n=1, cutoff=_NEAR)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        listed = f"{'' if near else ';'} valid: {', '.join(valid)}" if not index else ""
+        yield violation("ENV-02", "OMS-VAL-002", name[:64], f"{shown(name)} is no field of {place}{hint}{listed}")
+    if len(unknown) > MAX_UNKNOWN:
+        message = f"{len(unknown) - MAX_UNKNOWN} more names are no field of {place}"
+        yield violation("ENV-02", "OMS-VAL-002", path[0] if path else "type", message)
 
 
 def _malformed_value(name: str, details: ErrorDetails) -> Violation:

@@ -24,7 +24,7 @@ from oms_engine.domain.model import Execution, Order
 from oms_engine.errors import Refused, problem_of, shown
 from oms_engine.framework.specification import Specification
 from oms_engine.framework.validation import Violation
-from oms_engine.record import Record, is_unicode, parse_day, parse_decimal, parse_instant
+from oms_engine.record import Record, is_unicode, parse_day, parse_decimal, parse_instant, plain
 from oms_engine.settings import Settings
 
 MAX_VALUES = 100
@@ -288,6 +288,9 @@ class _QueryReader:
         raise Refused(problem_of([violation("QRY-01", "OMS-VAL-004", "entity", message)]))
 
     def bounded(self, where: Where) -> list[str | Mapping[str, Any]]:
+        if isinstance(where, str | Mapping):
+            self._refuse("QRY-04", "where", "where is one condition; send a list of conditions")
+            return []
         conditions = list(where)
         if len(conditions) > MAX_CONDITIONS:
             self._refuse(
@@ -299,15 +302,15 @@ class _QueryReader:
         parts = self._parts(item)
         if parts is None:
             return None
-        name, operator_name, text = parts
+        name, operator_name, given = parts
         field = entity.fields.get(name)
         if field is None:
             self._unknown_field("QRY-02", entity, name)
             return None
         operator = self._operator(field, operator_name)
-        return None if operator is None else self._values(field, operator, text)
+        return None if operator is None else self._values(field, operator, given)
 
-    def _parts(self, item: str | Mapping[str, Any]) -> tuple[str, str, str] | None:
+    def _parts(self, item: str | Mapping[str, Any]) -> "tuple[str, str, _Given] | None":
         if isinstance(item, str):
             left, equals, text = item.partition("=")
             if not equals:
@@ -316,14 +319,22 @@ class _QueryReader:
                 )
                 return None
             name, _, operator = left.partition("__")
-            return name.strip(), operator.strip() or ("eq" if "__" not in left else ""), text
+            given = _Given(text, is_null=text == "null")
+            return name.strip(), operator.strip() or ("eq" if "__" not in left else ""), given
+        if not isinstance(item, Mapping):
+            self._refuse("QRY-04", "where", f"condition {shown(item)} is neither text nor {{field, op, value}}")
+            return None
         extra = set(item) - {"field", "op", "value"}
         if extra or "field" not in item or "value" not in item:
             self._refuse(
                 "QRY-04", "where", f"condition {shown(dict(item))} must be {{field, op, value}}; op may be left out"
             )
             return None
-        return str(item["field"]), str(item.get("op", "eq")), _as_text(item["value"])
+        try:
+            return str(item["field"]), str(item.get("op", "eq")), _given(item["value"])
+        except PydanticCustomError as error:
+            self._refuse("QRY-04", str(item["field"]), f"{item['field']} is compared with a number that {error}")
+            return None
 
     def _unknown_field(self, rule_id: str, entity: Entity, name: str) -> None:
         near = difflib.get_close_matches(name[:64], entity.fields, n=1)
@@ -341,15 +352,15 @@ class _QueryReader:
         self._refuse("QRY-03", field.name, message)
         return None
 
-    def _values(self, field: QueryField, operator: Operator, text: str) -> Condition | None:
-        if text == "null" and operator in {Operator.EQ, Operator.NE}:
+    def _values(self, field: QueryField, operator: Operator, given: "_Given") -> Condition | None:
+        if given.is_null and operator in {Operator.EQ, Operator.NE}:
             if field.nullable:
                 return Condition(field, operator, ())
             self._refuse("QRY-04", field.name, f"{field.name} is never null; compare it with a value")
             return None
-        parts = text.split(",") if operator in {Operator.IN, Operator.BETWEEN} else [text]
+        parts = given.parts() if operator in {Operator.IN, Operator.BETWEEN} else [given.text]
         if operator is Operator.BETWEEN:
-            return self._between(field, parts, text)
+            return self._between(field, parts, given.text)
         if len(parts) > MAX_VALUES:
             self._refuse(
                 "QRY-04", field.name, f"{field.name}__in has {len(parts)} values; at most {MAX_VALUES} are accepted"
@@ -393,9 +404,12 @@ class _QueryReader:
     def sort(self, entity: Entity, text: str) -> tuple[Sort, ...]:
         """The sort keys; the sequence of the entity always comes last, and alone and descending by default."""
         sequence = entity.fields[entity.sequence]
-        if not text.strip():
+        if not text or not text.strip():
             return (Sort(sequence, descending=True),)
-        keys = [key for part in text[:MAX_TEXT].split(";") if (key := self._sort_key(entity, part))]
+        if len(text) > MAX_TEXT:
+            self._refuse("QRY-05", "sort", f"sort has {len(text)} characters; at most {MAX_TEXT} are accepted")
+            return ()
+        keys = [key for part in text.split(";") if (key := self._sort_key(entity, part))]
         return (*keys, Sort(sequence, descending=False))
 
     def _sort_key(self, entity: Entity, part: str) -> Sort | None:
@@ -418,11 +432,31 @@ class _QueryReader:
         return int(value)
 
 
+class _Given(NamedTuple):
+    """What a field is compared with: one text, or the items of a JSON list; null only where null was meant."""
+
+    text: str
+    is_null: bool = False
+    items: tuple[str, ...] | None = None
+
+    def parts(self) -> list[str]:
+        """The values of an operator that takes several."""
+        return self.text.split(",") if self.items is None else list(self.items)
+
+
+def _given(value: object) -> _Given:
+    """A JSON value: a string stands for itself, even the string "null"."""
+    if isinstance(value, list | tuple):
+        items = tuple(_as_text(part) for part in value)
+        return _Given(",".join(items), items=items)
+    return _Given(_as_text(value), is_null=value is None)
+
+
 def _as_text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, list):
-        return ",".join(_as_text(part) for part in value)
+    if isinstance(value, int | float):
+        return plain(parse_decimal(value))
     return "null" if value is None else str(value)
 
 

@@ -1,6 +1,6 @@
 """Which states can follow which? The lifecycle profiles as tables."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Literal, get_args
 
 from oms_engine.domain.catalogue import violation
@@ -46,6 +46,14 @@ COMMAND_INTO: dict[State, str] = {
     State.CLOSED: "OrderCloseCmd",
 }
 """The command that takes an order into a state."""
+
+SPECIAL_WAYS: dict[tuple[State, State], str] = {(State.NEW, State.CXL): "OrderCancelCmd"}
+"""Transitions that another command makes: what was never sent is cancelled at once."""
+
+TARGETS: Mapping[str, State] = {command: state for state, command in COMMAND_INTO.items() if state is not State.FILLED} | {
+    "OrderCancelCmd": State.CXL
+}
+"""The state that a command wants an order to get into; a fill may or may not complete one."""
 
 CORRECTION_COMMANDS = "ExecutionWhackCmd or ExecutionBustCmd"
 
@@ -96,7 +104,7 @@ def check_path(profile: Profile, start: State | None, path: Sequence[State]) -> 
     steps = list(path)
     if start is None:
         if not steps:
-            return TransitionCheck(valid=True, path=(), profile=profile, next_states=_next_states(profile, None))
+            return TransitionCheck(valid=True, path=(), profile=profile, next_states=next_states(profile, None))
         start = steps.pop(0)
         if not machine.is_initial_state(start):
             initial = ", ".join(sorted(machine.initial_states))
@@ -107,7 +115,7 @@ def check_path(profile: Profile, start: State | None, path: Sequence[State]) -> 
                 failed_to=start,
                 error_message=message,
                 profile=profile,
-                next_states=_next_states(profile, None),
+                next_states=next_states(profile, None),
             )
     result = machine.validate_sequence(start, *steps)
     return TransitionCheck(
@@ -118,21 +126,22 @@ def check_path(profile: Profile, start: State | None, path: Sequence[State]) -> 
         final_state=result.final_state,
         error_message=result.error_message,
         profile=profile,
-        next_states=_next_states(profile, result.final_state),
+        next_states=next_states(profile, result.final_state),
     )
 
 
-def next_states(profile: Profile, state: State) -> tuple[NextState, ...]:
-    """What can follow a state: the normal transitions in the order of the lifecycle, then the corrections."""
-    return _next_states(profile, state)
+def _command(state: State | None, target: State) -> str:
+    usual = COMMAND_INTO[target]
+    return SPECIAL_WAYS.get((state, target), usual) if state else usual
 
 
-def _next_states(profile: Profile, state: State | None) -> tuple[NextState, ...]:
+def next_states(profile: Profile, state: State | None, forbidden: Collection[State] = ()) -> tuple[NextState, ...]:
+    """What can follow a state: the normal transitions that are not forbidden, in order, then the corrections."""
     machine = MACHINES[profile]
     normal = tuple(
-        NextState(to=target, command=COMMAND_INTO[target], correction=False, why=MEANINGS[target])
+        NextState(to=target, command=_command(state, target), correction=False, why=MEANINGS[target])
         for target in State
-        if machine.is_valid_transition(state, target)
+        if machine.is_valid_transition(state, target) and target not in forbidden
     )
     corrections = tuple(
         NextState(
@@ -152,7 +161,7 @@ MEANINGS: dict[State, str] = {
     State.UNACK: "the order is sent to the market, which has not answered",
     State.LIVE: "the market acknowledges the order; it can be filled",
     State.FILLED: "fills complete the order: cumQty equals orderQty",
-    State.CXL: "the cancel is confirmed; fills made before stay",
+    State.CXL: "a cancel that OrderCancelCmd asked for is confirmed; fills made before stay",
     State.REJ: "the order is refused; only possible without fills",
     State.EXP: "the time in force has ended; fills made before stay",
     State.CLOSED: "the order is settled or cleaned up; nothing follows",

@@ -188,8 +188,23 @@ class Execution(BookedFill):
         return self.status in {ExecutionStatus.ACTIVE, ExecutionStatus.CORRECTED}
 
 
-SYSTEM_FIELDS = frozenset(Order.model_fields) - frozenset(NewOrder.model_fields) - {"session_id"} | {"cum_qty"}
-"""Fields of an order that only the system sets (Python names)."""
+SYSTEM_FIELDS = frozenset(Order.model_fields) - frozenset(NewOrder.model_fields) - {"session_id"} | {
+    "cum_qty",
+    "orig_cl_ord_id",
+    "pending_replace",
+    "place_qty",
+    "pending_alloc_qty",
+    "alloc_state",
+    "group_order_id",
+    "grouped_at",
+    "grouped_by",
+    "is_grouped_order",
+    "member_count",
+}
+"""Fields of an order that only the system sets (Python names); they are ignored in a new order, and told.
+
+The last ones belong to the order tree and to replace requests: no order of this version has them, but messages do.
+"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,13 +200,6 @@ class Origin(StrEnum):
     PARENT = "PARENT"
 
 
-class Routing(StrEnum):
-    """Whether orders that need no desk are placed at once."""
-
-    AUTO = "auto"
-    MANUAL = "manual"
-
-
 class CommandStatus(StrEnum):
     """Whether a command was carried out."""
 

@@ -84,6 +84,8 @@ class EventStore:
             raise StoreUnavailable(f"{shown(path)} cannot be used: {error}") from None
         except sqlite3.Error as error:
             connection.close()
+            if _is_busy(error):
+                raise StoreBusy(f"another process holds the write lock of {shown(path)}; try again") from error
             raise StoreUnavailable(f"{shown(path)} cannot be used as a database: {error}") from error
         return cls(connection, in_memory=in_memory)
 
@@ -239,6 +241,10 @@ def read_event(row: tuple[Any, ...]) -> StoredEvent:
     )
 
 
+def _is_busy(error: sqlite3.Error) -> bool:
+    return "locked" in str(error) or "busy" in str(error)
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """SQLite's errors as ours: a busy file, a failed write, an unusable store. No SQL and no path leaves with them."""
@@ -247,7 +253,7 @@ def translated() -> Iterator[None]:
     except StoreError:
         raise
     except sqlite3.OperationalError as error:
-        if "locked" in str(error) or "busy" in str(error):
+        if _is_busy(error):
             raise StoreBusy("another process holds the write lock of the database; send the command again") from error
         raise StoreUnavailable("the database could not be read or written") from error
     except sqlite3.IntegrityError as error:

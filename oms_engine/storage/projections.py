@@ -21,7 +21,6 @@ from oms_engine.storage.event_store import EventStore
 
 ORDERS = RowCodec(ENTITIES["order"])
 EXECUTIONS = RowCodec(ENTITIES["execution"])
-TABLES = {"order": "orders", "execution": "executions"}
 
 Progress = Callable[[int, int], None]
 """Told how many events were read, and how many there are."""

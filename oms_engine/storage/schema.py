@@ -170,10 +170,11 @@ def prepare(connection: sqlite3.Connection, *, in_memory: bool) -> None:
 
 
 def _version(connection: sqlite3.Connection) -> int:
-    """The schema version of a database, 0 for an empty one."""
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = int(connection.execute("PRAGMA user_version").fetchone()[0])
-    tables = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
+    """The schema version of a database, 0 for an empty one; read at once: another process may be migrating."""
+    application, version, tables = connection.execute(
+        "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version), "
+        "(SELECT count(*) FROM sqlite_master)"
+    ).fetchone()
     if not (tables or application or version):
         return 0
     if application != APPLICATION_ID:
@@ -183,7 +184,7 @@ def _version(connection: sqlite3.Connection) -> int:
             f"the file has schema version {version}, this program knows versions up to {VERSION}; "
             "it was left as it is. Upgrade oms-mcp"
         )
-    return version
+    return int(version)
 
 
 def run_script(connection: sqlite3.Connection, script: str) -> None:

@@ -285,7 +285,7 @@ def one_value(field: QueryField) -> st.SearchStrategy[str]:
 
 
 @st.composite
-def conditions(draw: st.DrawFn, entity: str) -> dict[str, str]:
+def conditions(draw: st.DrawFn, entity: str) -> dict[str, str | None]:
     field = draw(st.sampled_from(list(ENTITIES[entity].fields.values())))
     operator = draw(st.sampled_from(field.operators))
     if operator is Operator.IN:
@@ -295,9 +295,9 @@ def conditions(draw: st.DrawFn, entity: str) -> dict[str, str]:
         ends = sorted((draw(one_value(field)) for _ in range(2)), key=lambda text: _READERS[field.type](field, text))
         text = ",".join(value if end else "" for value, end in zip(ends, (low, high), strict=True))
     elif operator in {Operator.EQ, Operator.NE} and field.nullable and draw(st.booleans()):
-        text = "null"
+        return {"field": field.name, "op": operator, "value": None}
     else:
-        text = draw(one_value(field).filter(lambda text: text != "null"))
+        text = draw(one_value(field))
     return {"field": field.name, "op": operator, "value": text}
 
 

@@ -1,6 +1,6 @@
 import pytest
 
-from oms_engine import Settings, SettingsError
+from oms_engine import Engine, Settings, SettingsError
 
 
 def test_an_unknown_setting_is_refused_with_the_nearest_and_all_valid_names() -> None:
@@ -55,7 +55,7 @@ def test_a_setting_may_come_as_text_of_a_command_line(name: str, text: object, k
     ("name", "value", "words"),
     [
         ("lifecycle.profile", "desk", "'standard'"),
-        ("routing", "fast", "'auto' or 'manual'"),
+        ("routing", "fast", "use one of 'auto', 'manual'"),
         ("maxOrderQty", "0", "above 0"),
         ("maxOrderQty", "many", "plain decimal"),
         ("staleExecutionHours", "-1", "above 0"),
@@ -66,7 +66,8 @@ def test_a_setting_may_come_as_text_of_a_command_line(name: str, text: object, k
         ("whack.levels", "-1,2,3", "ascending order"),
         ("whack.levels", "1,2", "field required"),
         ("approvers", {"bob": "CEO"}, "'SENIOR_TRADER'"),
-        ("roles", {"create": ["ann"]}, "is no command"),
+        ("whack.fourEyes", "perhaps", "use true or false"),
+        ("staleExecutionHours", "1000001", "at most 1000000 hours"),
         ("query.maxSize", 0, "greater than or equal to 1"),
     ],
 )
@@ -75,3 +76,13 @@ def test_an_impossible_value_is_refused_with_its_setting(name: str, value: objec
         Settings.of({name: value})
     assert str(refused.value).startswith(f"setting {name} cannot be ")
     assert words in str(refused.value) or words in str(refused.value).lower()
+
+
+def test_a_default_page_is_not_larger_than_the_largest() -> None:
+    with pytest.raises(SettingsError, match=r"query.defaultSize 600 is above query.maxSize 500"):
+        Settings.of({"query.defaultSize": 600})
+
+
+def test_a_misspelt_command_protects_nothing_and_is_refused() -> None:
+    with pytest.raises(SettingsError, match=r"OrderCreatCmd.*did you mean OrderCreateCmd"):
+        Engine.open(settings={"roles": {"OrderCreatCmd": ["ann"]}})

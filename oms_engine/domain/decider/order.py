@@ -84,8 +84,10 @@ def terms_hash(order: NewOrder | OrderCreated) -> str:
 def _create(facts: Facts[OrderCreateCmd], new_id: NewId) -> list[Event]:
     order = facts.command.order or NewOrder()
     order_id = order.order_id or new_id("ORD")
+    terms = terms_of(order)
+    terms["sending_time"] = order.sending_time or facts.now
     created = OrderCreated.model_construct(
-        **terms_of(order),
+        **terms,
         order_id=order_id,
         session_id=facts.session_id,
         root_order_id=order_id,

@@ -119,6 +119,19 @@ def printable(field: str, name: str, place: str | None = None) -> Rule[AnyFacts]
     )
 
 
+def readable(field: str, name: str) -> Rule[AnyFacts]:
+    """A name has no invisible characters, which would make one person look like two."""
+    return rule(
+        "ENV-06",
+        "OMS-VAL-004",
+        field,
+        lambda f: str(_value(f, None, name)).isprintable(),
+        lambda f: f"{field} {shown(_value(f, None, name))} has characters that cannot be seen; write it without them",
+        scope="names of people",
+        applies=lambda f: bool(_value(f, None, name)),
+    )
+
+
 def texts_and_numbers_fit(record: type[Record], place: str | None = None) -> tuple[Rule[AnyFacts], ...]:
     """ORD-17 and ORD-18 for every field of a record: of the command itself, or of the part that stands in `place`."""
     rules: list[Rule[AnyFacts]] = []
@@ -166,5 +179,10 @@ def _length(name: str, field: str, place: str | None) -> Rule[AnyFacts]:
     )
 
 
-EVERY_COMMAND: tuple[Rule[AnyFacts], ...] = (*_ENVELOPE, *texts_and_numbers_fit(Command))
+EVERY_COMMAND: tuple[Rule[AnyFacts], ...] = (
+    *_ENVELOPE,
+    readable("sessionId", "session_id"),
+    readable("actor", "actor"),
+    *texts_and_numbers_fit(Command),
+)
 """What every command is asked, whatever it wants."""

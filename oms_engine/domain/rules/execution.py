@@ -1,12 +1,13 @@
 """What must hold before a fill is booked, and before one is taken back?"""
 
+import unicodedata
 from datetime import timedelta
 from decimal import Decimal
 
 from oms_engine.domain.commands import ExecutionBustCmd, ExecutionCreateCmd, ExecutionWhackCmd
 from oms_engine.domain.model import Execution, ExecutionReport
-from oms_engine.domain.quantities import notional, subtract
-from oms_engine.domain.rules.envelope import printable, required, texts_and_numbers_fit
+from oms_engine.domain.quantities import EXACT, notional, subtract
+from oms_engine.domain.rules.envelope import printable, readable, required, texts_and_numbers_fit
 from oms_engine.domain.rules.facts import Facts, RulesAbout, found, order_name, order_state, rule
 from oms_engine.domain.vocabulary import ApprovalLevel, PriceType, State
 from oms_engine.errors import shown
@@ -15,6 +16,8 @@ from oms_engine.framework.validation import Rule
 FillFacts = Facts[ExecutionCreateCmd]
 BustFacts = Facts[ExecutionBustCmd]
 WhackFacts = Facts[ExecutionWhackCmd]
+
+_MICROSECONDS_PER_HOUR = Decimal(3_600_000_000)
 
 FILL_TYPES = ("F", "1", "2")
 """Values of ExecType (FIX 150) that book a fill."""
@@ -136,7 +139,8 @@ CREATE: tuple[Rule[FillFacts], ...] = (
 
 
 def _oldest(facts: FillFacts) -> timedelta:
-    return timedelta(hours=float(facts.settings.stale_execution_hours or 0))
+    hours = facts.settings.stale_execution_hours or Decimal(0)
+    return timedelta(microseconds=int(EXACT.multiply(hours, _MICROSECONDS_PER_HOUR)))
 
 
 def execution_of(facts: BustFacts) -> Execution | None:
@@ -164,6 +168,7 @@ def _active(facts: BustFacts) -> bool:
 
 BUST: tuple[Rule[BustFacts], ...] = (
     required("execId", "exec_id", "name the execution"),
+    readable("requestedBy", "requested_by"),
     rule(
         "WHK-03",
         "OMS-VAL-003",
@@ -244,7 +249,7 @@ def required_level(facts: BustFacts) -> ApprovalLevel:
 
 def granted_level(facts: WhackFacts) -> ApprovalLevel:
     """The level of the approver: as the settings name it, else as the command says, else the lowest."""
-    listed = facts.settings.approvers.get(approver(facts))
+    listed = {_folded(name): level for name, level in facts.settings.approvers.items()}.get(_folded(approver(facts)))
     return ApprovalLevel(listed) if listed else facts.command.approval_level or ApprovalLevel.SENIOR_TRADER
 
 
@@ -263,13 +268,19 @@ def _person(name: str | None, facts: WhackFacts) -> str:
     return given or ("" if facts.settings.four_eyes else facts.actor)
 
 
+def _folded(name: str) -> str:
+    """A name as it is compared: neither case nor blanks nor another way to write its letters make another person."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
 def _two_people(facts: WhackFacts) -> bool:
-    first, second = requester(facts), approver(facts)
-    return bool(first and second) and first.casefold() != second.casefold()
+    first, second = _folded(requester(facts)), _folded(approver(facts))
+    return bool(first and second) and first != second
 
 
 WHACK: tuple[Rule[WhackFacts], ...] = (
     *BUST,
+    readable("approvedBy", "approved_by"),
     rule(
         "WHK-01",
         "OMS-AUTH-001",

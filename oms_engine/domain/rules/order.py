@@ -1,5 +1,6 @@
 """What must hold before an order is created, placed, answered or ended?"""
 
+from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +16,7 @@ from oms_engine.domain.commands import (
     OrderPlaceCmd,
     OrderRejectCmd,
 )
-from oms_engine.domain.model import NewOrder
+from oms_engine.domain.model import NewOrder, Order
 from oms_engine.domain.quantities import is_multiple
 from oms_engine.domain.rules.assets import classify
 from oms_engine.domain.rules.envelope import (
@@ -30,11 +31,11 @@ from oms_engine.domain.rules.facts import Facts, RulesAbout, found, order_name, 
 from oms_engine.domain.vocabulary import OPEN_STATES, CancelState, OrdType, PriceType, State, TimeInForce
 from oms_engine.errors import shown
 from oms_engine.framework.validation import Rule
+from oms_engine.record import instant_text
 
 CreateFacts = Facts[OrderCreateCmd]
 CancelFacts = Facts[OrderCancelCmd]
 
-_PRICED = {OrdType.LIMIT, OrdType.STOP_LIMIT}
 _STOPPED = {OrdType.STOP, OrdType.STOP_LIMIT}
 _UNPRICED = {OrdType.MARKET, OrdType.MARKET_ON_CLOSE}
 _SIGNED = {PriceType.SPREAD, PriceType.YIELD}
@@ -186,7 +187,7 @@ CREATE: tuple[Rule[CreateFacts], ...] = (
         "OMS-VAL-005",
         "expireTime",
         lambda o, f: o.expire_time is not None and o.expire_time > f.now,
-        lambda o, _: f"expireTime {o.expire_time:%Y-%m-%dT%H:%M:%SZ} has passed; give a time in the future",
+        lambda o, f: f"expireTime {instant_text(o.expire_time or f.now)} has passed; give a time in the future",
         applies=lambda o, _: o.expire_time is not None,
     ),
     *texts_and_numbers_fit(NewOrder, "order"),
@@ -392,6 +393,12 @@ CANCEL_REJECT: tuple[Rule[AnyFacts], ...] = (
     ),
 )
 
+
+def _expiry(facts: Facts[Any]) -> str:
+    expiry = facts.state.order.expire_time if facts.state else None
+    return instant_text(expiry) if expiry else ""
+
+
 EXPIRE: tuple[Rule[AnyFacts], ...] = (
     *_about("END-02", OrderExpireCmd, State.EXP),
     rule(
@@ -408,12 +415,24 @@ EXPIRE: tuple[Rule[AnyFacts], ...] = (
         "OMS-STATE-002",
         "orderId",
         lambda f: f.state is not None and f.state.order.expire_time is not None and f.state.order.expire_time <= f.now,
-        lambda f: (
-            f"{order_name(f)} is good till {f.state.order.expire_time if f.state else ''}; that time has not come"
-        ),
+        lambda f: f"{order_name(f)} is good till {_expiry(f)}; that time has not come",
         scope="OrderExpireCmd",
         applies=lambda f: f.state is not None and f.state.order.time_in_force is TimeInForce.GOOD_TILL_DATE,
     ),
 )
+
+
+def obstacles(order: Order, now: datetime) -> dict[State, str]:
+    """States that the lifecycle allows next but this order's own facts forbid, each with the reason."""
+    found: dict[State, str] = {}
+    if order.cum_qty:
+        found[State.REJ] = "the order has fills; an order with fills is cancelled, not rejected (END-01)"
+    if order.time_in_force is TimeInForce.GOOD_TILL_CANCEL:
+        found[State.EXP] = "the order is GOOD_TILL_CANCEL and does not expire (END-02)"
+    good_till_date = order.time_in_force is TimeInForce.GOOD_TILL_DATE
+    if good_till_date and order.expire_time is not None and order.expire_time > now:
+        found[State.EXP] = f"the order is good till {instant_text(order.expire_time)} (END-02)"
+    return found
+
 
 CLOSE: tuple[Rule[AnyFacts], ...] = _about("END-03", OrderCloseCmd, State.CLOSED)
