@@ -352,19 +352,6 @@ class Engine:
 
         return end
 
-    def copy(self, *, clock: Clock | None = None, new_id: NewId | None = None) -> "Engine":
-        """A throw-away engine in memory with everything this one has; what happens there stays there."""
-        store = EventStore.open(MEMORY)
-        with self._store.reading() as connection:
-            connection.backup(store.connection)
-        return Engine(
-            store,
-            settings=self.settings,
-            clock=clock or self._clock,
-            new_id=new_id or self._new_id,
-            session_id=self.session_id,
-        )
-
 
 def _check_roles(settings: Settings) -> None:
     """A misspelt command in `roles` would protect nothing, so it is refused."""
@@ -404,6 +391,7 @@ class _Unit:
             self._store.release()
         elif not self.dry_run:
             self._store.commit()
+            self._store.keep(after)
         return "dry run: nothing is stored" if self.dry_run else ""
 
     def publish(self, events: Sequence[StoredEvent]) -> list[str]:

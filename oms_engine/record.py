@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StrictBool, StrictInt, WithJsonSchema
 from pydantic.alias_generators import to_camel
@@ -138,11 +138,6 @@ class Record(BaseModel):
     def to_wire(self) -> dict[str, Any]:
         """The JSON object of this record: camelCase, no nulls, decimals and instants as strings."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
-
-    @classmethod
-    def from_wire(cls, data: Wire) -> Self:
-        """Read a JSON object; raises pydantic's ValidationError when it is not one of these."""
-        return cls.model_validate(data)
 
 
 def canonical_json(value: object) -> str:

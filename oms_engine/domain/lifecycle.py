@@ -50,8 +50,9 @@ COMMAND_INTO: dict[State, str] = {
 SPECIAL_WAYS: dict[tuple[State, State], str] = {(State.NEW, State.CXL): "OrderCancelCmd"}
 """Transitions that another command makes: what was never sent is cancelled at once."""
 
-TARGETS: Mapping[str, State] = {command: state for state, command in COMMAND_INTO.items() if state is not State.FILLED} | {
-    "OrderCancelCmd": State.CXL
+TARGETS: Mapping[str, State] = {
+    **{command: state for state, command in COMMAND_INTO.items() if state is not State.FILLED},
+    "OrderCancelCmd": State.CXL,
 }
 """The state that a command wants an order to get into; a fill may or may not complete one."""
 

@@ -20,6 +20,10 @@ from oms_engine.record import instant_text, parse_instant
 from oms_engine.storage.schema import prepare
 
 MEMORY = ":memory:"
+
+_KEPT = 1_000
+"""Orders that are remembered, those that changed last."""
+
 _LAST = 2**63 - 1
 """No version and no position of SQLite's integers lies behind this one."""
 
@@ -60,6 +64,7 @@ class EventStore:
         self.connection = connection
         self.in_memory = in_memory
         self._lock = threading.RLock()
+        self._states: dict[str, OrderState] = {}
 
     @classmethod
     def open(cls, url: str = MEMORY, *, busy_seconds: float = 5.0) -> "EventStore":
@@ -178,14 +183,26 @@ class EventStore:
         return tuple(row[0] for row in rows)
 
     def load(self, order_id: str, *, up_to: int | None = None) -> OrderState | None:
-        """The order as its events say, up to a version when one is given; None when it has none."""
-        return fold(self.stream(stream_of(order_id), up_to=up_to))
+        """The order as its events say, up to a version when one is given; None when it has none.
 
-    def stream(self, stream_id: str, *, up_to: int | None = None) -> Iterator[StoredEvent]:
-        """The events of one stream in order of version."""
+        Only the events behind the version that `keep` remembers are read.
+        """
+        known = self._states.get(order_id) if up_to is None else None
+        after = known.order.version if known else 0
+        return fold(self.stream(stream_of(order_id), after=after, up_to=up_to), known)
+
+    def keep(self, state: OrderState) -> None:
+        """Remember an order whose events are committed: they never change, so it stays true as a start for `load`."""
+        self._states.pop(state.order.order_id, None)
+        self._states[state.order.order_id] = state
+        if len(self._states) > _KEPT:
+            del self._states[next(iter(self._states))]
+
+    def stream(self, stream_id: str, *, after: int = 0, up_to: int | None = None) -> Iterator[StoredEvent]:
+        """The events of one stream in order of version, from behind `after` up to a version."""
         rows = self.connection.execute(
-            SELECT_EVENTS + "WHERE stream_id = ? AND version <= ? ORDER BY version",
-            (stream_id, _LAST if up_to is None else up_to),
+            SELECT_EVENTS + "WHERE stream_id = ? AND version > ? AND version <= ? ORDER BY version",
+            (stream_id, after, _LAST if up_to is None else up_to),
         )
         return (read_event(row) for row in rows)
 

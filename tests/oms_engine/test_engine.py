@@ -209,6 +209,9 @@ def test_a_broken_invariant_is_an_internal_error_and_rolls_back(desk: Desk) -> N
             """UPDATE events SET payload = replace(payload, '"orderQty":"1000"', '"orderQty":"200"')"""
         )
         store.commit()
+    as_read_anew = desk.engine.state_at(order_id, 4)
+    assert as_read_anew is not None
+    store.keep(as_read_anew)
     problem = desk.refused("OrderCancelAcceptCmd", orderId=order_id, unsolicited=True)
     assert problem.error_code == "OMS-SYS-001"
     assert problem.detail == "an invariant of the order would be broken; nothing was changed"

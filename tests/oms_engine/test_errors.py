@@ -53,7 +53,7 @@ def test_the_first_violation_of_the_catalogue_is_the_primary_one() -> None:
     assert told.citation == citation("EX-02")
     assert told.context == {"orderId": "o1"}
     assert (told.type, told.instance) == ("urn:oms:error:oms-val-003", "urn:oms:command:K")
-    assert Problem.from_wire(told.to_wire()) == told
+    assert Problem.model_validate(told.to_wire()) == told
 
 
 def test_a_version_that_the_command_named_is_not_worth_a_second_try() -> None:

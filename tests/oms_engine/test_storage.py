@@ -10,9 +10,9 @@ import pytest
 
 from oms_engine import Engine, StoreError
 from oms_engine.errors import CODES, StoreBusy, StoreRolledBack, StoreUnavailable
-from oms_engine.storage import schema
+from oms_engine.storage import event_store, schema
 from oms_engine.storage.event_store import EventStore
-from tests.oms_engine.desk import START, TABLES, Clock, Desk, Ids
+from tests.oms_engine.desk import TABLES, Clock, Desk, Ids
 
 ABORT = "CREATE TRIGGER broken BEFORE {what} BEGIN SELECT RAISE(ABORT, 'no'); END"
 
@@ -307,17 +307,27 @@ def test_processes_share_a_file_without_losing_anything(tmp_path: Path) -> None:
     desk.engine.close()
 
 
-def test_a_copy_lives_its_own_life(tmp_path: Path) -> None:
-    desk = Desk(str(tmp_path / "oms.db"))
-    order_id = desk.given("LIVE")
-    before = desk.rows()
-    with desk.engine.copy() as copy:
-        assert copy.mode == "sandbox"
-        assert copy.execute({"type": "OrderExpireCmd", "orderId": order_id}).state == "EXP"
-        assert copy.settings == desk.engine.settings
-    assert desk.rows() == before
-    clock = Clock()
-    with desk.engine.copy(clock=clock, new_id=desk.engine._new_id) as copy:
-        copy.execute({"type": "OrderExpireCmd", "orderId": order_id})
-        assert copy.find(order_id).tif_timestamp == clock.now > START
-    desk.engine.close()
+def test_an_order_is_remembered_only_as_far_as_it_is_committed(tmp_path: Path) -> None:
+    file = str(tmp_path / "oms.db")
+    ours = Desk(file)
+    order_id = ours.given("LIVE")
+    fill = {"orderId": order_id, "execId": "e1", "lastQty": "1", "lastPx": "1"}
+    ours.engine.preview({"type": "ExecutionCreateCmd", "execution": fill})
+    ours.engine.execute_many([{"type": "ExecutionCreateCmd", "execution": fill}, {"type": "NoCmd"}], atomic=True)
+    with Engine.open(file) as theirs:
+        for exec_id, quantity in (("e2", "300"), ("e3", "100")):
+            other = fill | {"execId": exec_id, "lastQty": quantity}
+            assert theirs.execute({"type": "ExecutionCreateCmd", "execution": other}).ok
+        assert ours.fill(order_id, "100", exec_id="e1").version == 6
+        assert ours.order(order_id).cum_qty == 500
+        again = theirs.execute({"type": "ExecutionCreateCmd", "execution": fill}).error
+        assert again is not None
+        assert again.error_code == "OMS-EXEC-002"
+    ours.engine.close()
+
+
+def test_only_so_many_orders_are_remembered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(event_store, "_KEPT", 2)
+    ids = [desk.given("LIVE") for _ in range(4)]
+    assert list(desk.engine._store._states) == ids[2:]
+    assert [desk.fill(order_id, "1").version for order_id in ids] == [4, 4, 4, 4]
