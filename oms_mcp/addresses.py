@@ -1,6 +1,6 @@
 """What stands behind an address such as order://ORD-7, kb://concepts/executions.md?anchor=2-scope or oms://status?"""
 
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qsl, unquote
 
 from knowledge_base import InvalidArgument, Reading
 from oms_engine.domain.catalogue import violation
@@ -27,7 +27,10 @@ def open_address(backend: Backend, address: str, anchor: str = "", *, offset: in
         KnowledgeBaseError: The knowledge base has no such document or section, or offset or limit is out of range.
     """
     if address.startswith("kb://"):
-        path, own_anchor = _kb_parts(address)
+        path, own_anchor = kb_parts(address)
+        if anchor and not path:
+            raise _nowhere("anchor", f"{shown(address)} has no sections; leave anchor out")
+        require_one_anchor(own_anchor, anchor)
         return backend.library.read(path, own_anchor or anchor, offset=offset, limit=limit)
     if anchor:
         raise _nowhere("anchor", f"{shown(address)} has no sections; leave anchor out")
@@ -79,18 +82,32 @@ def status(backend: Backend) -> Wire:
     }
 
 
-def _kb_parts(address: str) -> tuple[str, str]:
-    """Path and anchor of kb://path?anchor=a or kb://path#a; kb://index has neither."""
-    path, question, query = address.removeprefix("kb://").partition("?")
-    path, _, fragment = path.partition("#")
-    if path == "index":
-        return "", ""
-    found = parse_qs(query, keep_blank_values=True) if question else {}
-    if set(found) - {"anchor"}:
-        raise _nowhere("path", f"{shown(address)} asks for more than an anchor; addresses are {_EXAMPLES}")
+def kb_parts(address: str) -> tuple[str, str]:
+    """Path and anchor of kb://path?anchor=a or kb://path#a; kb://index has neither.
+
+    Raises:
+        Refused: OMS-VAL-004 for an address that names no document or asks for more than one anchor, OMS-VAL-001 for
+            one that names two.
+    """
+    head, _, fragment = address.removeprefix("kb://").partition("#")
+    path, _, query = head.partition("?")
+    asked = parse_qsl(query, keep_blank_values=True)
+    if any(name != "anchor" for name, _ in asked) or len(asked) > 1:
+        raise _nowhere("path", f"{shown(address)} asks for something else than one anchor; addresses are {_EXAMPLES}")
     if not path:
         raise _nowhere("path", f"{shown(address)} names no document; addresses are {_EXAMPLES}")
-    return unquote(path), found.get("anchor", [fragment])[0]
+    if path == "index" and (fragment or asked):
+        raise _nowhere("path", f"{shown(address)} has no sections; addresses are {_EXAMPLES}")
+    own_anchor, fragment = (asked[0][1] if asked else ""), unquote(fragment)
+    require_one_anchor(own_anchor, fragment)
+    return "" if path == "index" else unquote(path), own_anchor or fragment
+
+
+def require_one_anchor(own_anchor: str, anchor: str) -> None:
+    """Raises Refused (OMS-VAL-001) for a path that names a section beside an argument that names another."""
+    if own_anchor and anchor and own_anchor != anchor:
+        message = f"path already names the section {shown(own_anchor)}, and anchor another; send one of the two"
+        raise Refused(problem_of([violation("ENV-10", "OMS-VAL-001", "anchor", message)]))
 
 
 def _nowhere(field: str, message: str) -> Refused:

@@ -1,7 +1,8 @@
 """Which resources can a client attach? Orders, the knowledge base and the server's status."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import quote
 
 from mcp.server import MCPServer
 from mcp.server.mcpserver.exceptions import ResourceNotFoundError
@@ -9,8 +10,10 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from knowledge_base import KnowledgeBaseError
 from knowledge_base.library import MAX_PAGE
 from oms_engine import Refused
-from oms_mcp.addresses import INDEX, STATUS, events_json, order_json, status
+from oms_mcp.addresses import INDEX, STATUS, events_json, kb_parts, order_json, status
 from oms_mcp.seam import Backend, compact
+
+T = TypeVar("T")
 
 JSON = "application/json"
 MARKDOWN = "text/markdown"
@@ -60,7 +63,20 @@ def add_resources(server: MCPServer[Any], backend: Backend) -> None:
         return _found(lambda: compact(events_json(backend, orderId)))
 
 
-def _found(read: Callable[[], str]) -> str:
+def read_address(address: str) -> str:
+    """The address as the templates know it, which ignore what they do not: `#anchor` becomes `?anchor=`.
+
+    Raises:
+        ResourceNotFoundError: The address asks for something that does not exist.
+    """
+    if not address.startswith("kb://"):
+        return address
+    _, anchor = _found(lambda: kb_parts(address))
+    head, hash_sign, _ = address.partition("#")
+    return f"{head.partition('?')[0]}?anchor={quote(anchor, safe='')}" if hash_sign and anchor else head
+
+
+def _found(read: Callable[[], T]) -> T:
     """What was read, or the protocol's error for a resource that does not exist."""
     try:
         return read()

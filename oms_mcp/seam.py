@@ -5,9 +5,10 @@ The JSON objects themselves come from `shapes`. Text and structured content of a
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from mcp.server.mcpserver import Context
 from mcp_types import CallToolResult, TextContent
@@ -26,8 +27,14 @@ from oms_mcp.shapes import Wire
 CHARACTERS_PER_TOKEN = 4
 """How many characters of JSON are taken for one token when a result is measured."""
 
+CORRECT_FIRST = "correct these first"
+"""How an error that was too long is narrowed."""
+
 _SESSION_LENGTH = 64
 _SENTENCE = 400
+_CUTS_TOLD = 3
+_LEAST_TEXT = 64
+_DOTS = "..."
 _PATH = re.compile(r"(?<![\w/.])(?:[A-Za-z]:[/\\]|[/\\~])[^\s'\"`,;)\]]+")
 
 
@@ -80,7 +87,7 @@ def internal_problem(*, wrote: bool) -> Problem:
     return told.model_copy(update={"hint": "read the order again before sending anything"})
 
 
-def answer(backend: Backend, wire: Wire, *, narrow: str = "", is_error: bool = False) -> CallToolResult:
+def answer(backend: Backend, wire: Wire, *, narrow: str = "ask for less", is_error: bool = False) -> CallToolResult:
     """An answer with the same facts as text and as structured content, cut when it is too long."""
     told = fitted(backend, wire, narrow)
     return CallToolResult(
@@ -94,24 +101,59 @@ def compact(wire: object) -> str:
 
 
 def fitted(backend: Backend, wire: Wire, narrow: str) -> Wire:
-    """The answer within the limit of tokens: its longest list is cut, and `truncated` says so and how to narrow it."""
-    limit = backend.max_result_tokens * CHARACTERS_PER_TOKEN
-    size = len(compact(wire))
-    told = dict(wire)
-    cuts: list[str] = []
-    while size > limit and (name := _longest(told)):
-        items = told[name]
-        kept = _prefix(items, limit - _SENTENCE - (size - len(compact(items))))
-        cuts.append(f"{name} shows {kept} of {len(items)}")
-        told[name] = items[:kept]
-        told["truncated"] = f"{'; '.join(cuts)}, because the answer was too long; {narrow or 'ask for less'}"
-        size = len(compact(told))
+    """The answer within the limit of tokens: its longest parts are cut, and `truncated` tells which and the way out."""
+    return cut_to(wire, backend.max_result_tokens * CHARACTERS_PER_TOKEN, narrow)
+
+
+def cut_to(wire: Wire, limit: int, narrow: str) -> Wire:
+    """The answer within so many characters."""
+    if len(compact(wire)) <= limit:
+        return wire
+    told = deepcopy(wire)
+    shown: dict[str, int] = {}
+    lengths: dict[str, int] = {}
+    while (excess := len(compact(told)) - limit) > 0 and (part := _longest(told)):
+        lengths.setdefault(part.name, len(part.value))
+        shown[part.name] = part.cut(part.size - excess - _SENTENCE)
+        cuts = [f"{name} shows {kept} of {lengths[name]}" for name, kept in shown.items()][:_CUTS_TOLD]
+        told["truncated"] = f"{'; '.join(cuts)}, because the answer was too long; {narrow}"
     return told
 
 
-def _longest(wire: Wire) -> str | None:
-    lists = {name: len(compact(value)) for name, value in wire.items() if isinstance(value, list) and len(value) > 1}
-    return max(lists, key=lists.__getitem__) if lists else None
+class _Part(NamedTuple):
+    """A part of an answer that can be cut: a list, or a long text; `size` counts its characters as JSON."""
+
+    name: str
+    holder: Any
+    key: str | int
+    value: list[Any] | str
+    size: int
+
+    def cut(self, room: int) -> int:
+        """Cut this part to so many characters of JSON, as far as that goes; tells how much of it is left."""
+        if isinstance(self.value, str):
+            kept = max(len(self.value) * room // self.size, _LEAST_TEXT)
+            self.holder[self.key] = self.value[:kept] + _DOTS
+        else:
+            kept = _prefix(self.value, room)
+            self.holder[self.key] = self.value[:kept]
+        return kept
+
+
+def _longest(wire: Wire) -> _Part | None:
+    return max(_parts("", wire), key=lambda part: part.size, default=None)
+
+
+def _parts(name: str, holder: Any) -> Iterator[_Part]:  # noqa: ANN401 - JSON
+    for key, value in holder.items() if isinstance(holder, dict) else enumerate(holder):
+        place = f"{name}[{key}]" if isinstance(key, int) else f"{name}.{key}".lstrip(".")
+        if place == "truncated":
+            continue
+        least = 1 if isinstance(value, list) else _LEAST_TEXT + len(_DOTS)
+        if isinstance(value, list | str) and len(value) > least:
+            yield _Part(place, holder, key, value, len(compact(value)))
+        if isinstance(value, dict | list):
+            yield from _parts(place, value)
 
 
 def _prefix(items: Sequence[object], room: int) -> int:

@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -10,9 +10,11 @@ from typing import Any
 
 from mcp.server import MCPServer
 from mcp.server.context import CallNext, HandlerResult, ServerMiddleware, ServerRequestContext
+from mcp.server.lowlevel.helper_types import ReadResourceContents
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp_types import CallToolResult, InputRequiredResult
+from pydantic import AnyUrl
 
 from knowledge_base import Library
 from oms_engine import Engine, Problem, Settings, SettingsError
@@ -20,8 +22,8 @@ from oms_engine.domain.catalogue import violation
 from oms_engine.errors import problem_of, shown
 from oms_engine.framework.validation import Violation
 from oms_mcp.arguments import ToolSpec, build
-from oms_mcp.resources import add_resources
-from oms_mcp.seam import Backend, answer, internal_problem, refused_wire
+from oms_mcp.resources import add_resources, read_address
+from oms_mcp.seam import CORRECT_FIRST, Backend, answer, internal_problem, refused_wire
 from oms_mcp.shapes import problem_from
 from oms_mcp.tools import executions, knowledge, orders, queries, raw, states
 
@@ -41,7 +43,7 @@ DEFAULT_TOOLSETS = ("orders", "executions", "queries", "states", "knowledge")
 
 _COMMAND_TOOLS = frozenset(spec.name for spec in (*orders.TOOLS, *executions.TOOLS))
 MAX_RESULT_TOKENS = 20_000
-_LEAST_RESULT_TOKENS = 500
+_LEAST_RESULT_TOKENS = 2_000
 _HANDSHAKE = frozenset({"initialize", "server/discover"})
 
 logger = logging.getLogger(__name__)
@@ -95,6 +97,12 @@ class OmsServer(MCPServer[Backend]):
         except ToolError as error:
             return self._refusal(name, self._problem(name, error))
 
+    async def read_resource(
+        self, uri: AnyUrl | str, context: Context[Backend, Any] | None = None
+    ) -> Iterable[ReadResourceContents] | InputRequiredResult:
+        """Read a resource; nothing of its address is ignored."""
+        return await super().read_resource(read_address(str(uri)), context)
+
     def _problem(self, name: str, error: ToolError) -> Problem:
         tool = self._tool_manager.get_tool(name)
         if tool is None:
@@ -108,7 +116,7 @@ class OmsServer(MCPServer[Backend]):
 
     def _refusal(self, name: str, told: Problem) -> CallToolResult:
         wire = refused_wire(self._backend.engine, told) if name in _COMMAND_TOOLS else {"error": told.to_wire()}
-        return answer(self._backend, wire, is_error=True)
+        return answer(self._backend, wire, narrow=CORRECT_FIRST, is_error=True)
 
 
 def _unknown_tool(name: str, valid: Sequence[str]) -> Violation:

@@ -141,7 +141,8 @@ def problem_from(error: BaseException) -> Problem | None:
         case StoreError():
             return problem(error.code, str(error))
         case InvalidArgument():
-            return _library_problem(error.field, error)
+            out_of_bounds = error.field in {"offset", "limit"}
+            return _library_problem(error.field, error, "OMS-VAL-005" if out_of_bounds else "OMS-VAL-004")
         case NotFound():
             return _library_problem("path" if isinstance(error, DocumentNotFound) else "anchor", error)
         case KnowledgeBaseError():
@@ -150,7 +151,6 @@ def problem_from(error: BaseException) -> Problem | None:
             return None
 
 
-def _library_problem(field: str, error: KnowledgeBaseError) -> Problem:
-    code = "OMS-VAL-004"
+def _library_problem(field: str, error: KnowledgeBaseError, code: str = "OMS-VAL-004") -> Problem:
     found = Violation(rule_id="ENV-06", field=field, message=str(error), code=code, citation=CODES[code].citation)
     return problem_of([found])

@@ -1,5 +1,6 @@
 """Which tools search and read the knowledge base?"""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Annotated, Any
 
@@ -9,9 +10,12 @@ from pydantic import Field, StrictInt
 
 from knowledge_base import Reading
 from knowledge_base.library import PAGE
-from oms_mcp.addresses import is_address, open_address
+from oms_mcp.addresses import is_address, open_address, require_one_anchor
 from oms_mcp.arguments import ToolSpec
-from oms_mcp.seam import CHARACTERS_PER_TOKEN, Backend, Ctx, Out, answer, backend_of, compact, without_paths
+from oms_mcp.seam import CHARACTERS_PER_TOKEN, Backend, Ctx, Out, answer, backend_of, compact, cut_to, without_paths
+from oms_mcp.shapes import Wire
+
+_NARROW = "read one section with its anchor"
 
 
 class HitOut(Out):
@@ -60,7 +64,7 @@ async def search_kb(
 
 
 class ReadingOut(Out):
-    """A page of a document; nextOffset leads to the next page."""
+    """A page of a document; nextOffset leads to the next page. The outline comes with the first page."""
 
     path: str
     anchor: str
@@ -84,16 +88,24 @@ async def read_kb(
 ) -> CallToolResult:
     """Read a document or one section of the specification; without path an overview of all documents."""
     backend = backend_of(ctx)
-    read = partial(_read, backend, path, anchor, offset)
-    reading = read(limit)
+    wire = _page(backend, partial(_read, backend, path, anchor, offset), limit, first=offset == 0)
+    return answer(backend, wire, narrow=_NARROW)
+
+
+def _page(backend: Backend, read: Callable[[int], Reading], limit: int, *, first: bool) -> Wire:
+    """As much text as one answer can take, and more of it next time; the outline comes with the first page only."""
     room = backend.max_result_tokens * CHARACTERS_PER_TOKEN
-    excess = len(compact(reading.to_wire())) - room
-    if excess > 0:
-        reading = read(max(len(reading.text) - excess, 1))
-    return answer(backend, reading.to_wire(), narrow="read one section with its anchor")
+    reading = read(limit)
+    outline = {"outline": reading.to_wire()["outline"] if first else []}
+    head = cut_to(outline, room // 2, _NARROW)
+    while (size := len(compact(wire := reading.to_wire() | head))) > room:
+        text = len(compact(reading.text))
+        reading = read(max(len(reading.text) * (room - size + text) // text, 1))
+    return wire
 
 
 def _read(backend: Backend, path: str, anchor: str, offset: int, limit: int) -> Reading:
+    require_one_anchor(path.partition("#")[2] if not is_address(path) else "", anchor)
     if is_address(path):
         return open_address(backend, path, anchor, offset=offset, limit=limit)
     return backend.library.read(path, anchor, offset=offset, limit=limit)

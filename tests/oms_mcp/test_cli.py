@@ -126,19 +126,23 @@ def test_a_refused_command_shows_what_was_wrong_the_rule_the_way_out_and_the_sec
     assert "refused: OMS-STATE-001 transition not in the lifecycle" in shown
     assert "order O1 is LIVE; OrderPlaceCmd needs NEW" in shown
     assert "rule LIF-01 (field orderId)" in shown
-    assert "possible next: CXL, EXP, FILLED, REJ" in shown
+    assert "possible next: CXL, EXP, FILLED" in shown
     assert "way out" in shown
     citation = re.findall(r"oms kb read (\S+)", result.stdout)
     assert citation == ["framework/validation-rules.md#51-lif-01-the-transition-is-part-of-the-lifecycle"]
     assert oms("kb", "read", citation[0]).stdout.startswith("### 5.1 LIF-01")
 
 
-def test_several_violations_are_all_shown_and_all_cited(oms: Oms) -> None:
-    result = oms("exec", {"type": "OrderCreateCmd", "order": {"clOrdId": "C1", "side": "BYE", "orderQty": "-1"}})
+def test_several_violations_are_all_shown_and_all_cited(oms: Oms, ask: Ask) -> None:
+    order = {"clOrdId": "C1", "side": "BYE", "orderQty": "-1", "colour": "red"}
+    result = oms("exec", {"type": "OrderCreateCmd", "order": order})
     shown = in_lines(result.stdout)
     for rule in ("ORD-02", "ORD-04", "ORD-07", "ORD-08", "ORD-21"):
         assert rule in shown
-    assert len(re.findall("oms kb read", result.stdout)) == 5
+    wire = ask("exec", {"type": "OrderCreateCmd", "order": order}, code=REFUSED)
+    cited = {violation["citation"] for violation in wire["error"]["violations"]}
+    assert len(cited) > 5
+    assert set(re.findall(r"oms kb read (\S+)", result.stdout)) == cited
 
 
 def test_a_refused_command_answers_a_machine_with_the_problem(ask: Ask, db: str) -> None:
@@ -146,7 +150,7 @@ def test_a_refused_command_answers_a_machine_with_the_problem(ask: Ask, db: str)
     assert (wire["status"], wire["id"], wire["mode"]) == ("FAILED", "", "file")
     assert wire["error"]["errorCode"] == "OMS-STATE-001"
     assert wire["error"]["context"]["fromState"] == "LIVE"
-    assert wire["error"]["context"]["validTransitions"] == ["CXL", "EXP", "FILLED", "REJ"]
+    assert wire["error"]["context"]["validTransitions"] == ["CXL", "EXP", "FILLED"]
     assert "after" not in wire
 
 
@@ -218,6 +222,7 @@ def test_one_envelope_in_a_file_is_one_command_and_in_a_list_a_batch(ask: Ask) -
     [
         ("nothing.json", '"nothing.json" cannot be read'),
         (".", "cannot be read: Is a directory"),
+        ("", "the argument is empty"),
         ("a\0b", "cannot be read"),
         ('{"type":}', "line 1, column 9: no JSON"),
         ('{"type": 1, "type": 2}', 'key "type" stands twice'),
@@ -244,6 +249,13 @@ def test_what_cannot_be_read_as_envelopes_is_typed_wrongly(source: str, words: s
     assert result.exit_code == MISUSED
     assert words in in_lines(result.stderr)
     assert result.stdout == ""
+
+
+@pytest.mark.parametrize("scalar", ["42", "null", '"x"', "true"])
+def test_a_json_scalar_is_no_file_name_unless_there_is_such_a_file(scalar: str, ask: Ask) -> None:
+    assert ask("exec", scalar, code=REFUSED)["error"]["errorCode"] == "OMS-VAL-004"
+    Path("42").write_text(json.dumps(CREATE))
+    assert ask("exec", "42")["id"] == "O1"
 
 
 @pytest.mark.parametrize("envelope", [{}, [5], ["x"], [None], [[]], {"type": ["x"]}, {"type": "X", "order": 1}])
@@ -323,6 +335,8 @@ def test_a_query_of_several_pages_tells_the_next_one(oms: Oms, db: str) -> None:
     assert "shows more" not in last
     assert "size 0 is outside" in oms("query", "--size", "0", "--db", db).stderr
     assert oms("query", "symbol=NONE", "--db", db).stdout == "0 found\n"
+    beyond = oms("query", "--entity", "event", "--size", "3", "--page", "9", "--db", db).stdout
+    assert "4 found, none on page 9: the last page is 1" in beyond
 
 
 @pytest.mark.parametrize(
@@ -353,7 +367,7 @@ def test_an_order_is_shown_with_its_executions_and_what_can_follow(oms: Oms, ask
     assert (wire["state"], wire["cumQty"], wire["leavesQty"], wire["avgPx"]) == ("LIVE", "300", "700", "10.25")
     assert wire["executions"][0]["execId"] == "E1"
     assert wire["executions"][0]["receivedAt"].endswith("Z")
-    assert [state["to"] for state in wire["nextStates"]] == ["FILLED", "CXL", "REJ", "EXP"]
+    assert [state["to"] for state in wire["nextStates"]] == ["FILLED", "CXL", "EXP"]
     shown = in_lines(oms("show", "O1", "--db", db).stdout)
     assert "orderQty 1000 price 10.5 state LIVE cumQty 300" in shown
     assert "executions execId lastQty lastPx status cumQty then E1 300 10.25 ACTIVE 300" in shown
@@ -403,7 +417,7 @@ def test_a_rebuild_writes_the_same_orders_again(oms: Oms, ask: Ask, db: str) -> 
         connection.execute("DELETE FROM orders")
     assert ask("rebuild", "--db", db) == {"eventsRead": 4, "counts": {"orders": 1, "executions": 1, "events": 4}}
     assert ask("show", "O1", "--db", db) == before
-    assert "rebuilt 1 orders and 1 executions from 4 events" in oms("rebuild", "--db", db).stdout
+    assert "rebuilt 1 order and 1 execution from 4 events" in oms("rebuild", "--db", db).stdout
 
 
 @pytest.mark.parametrize(
@@ -433,6 +447,13 @@ def test_a_file_that_is_no_database_of_ours_is_left_as_it_is(name: str, words: s
     assert result.exit_code == MISUSED
     assert words in in_lines(result.stderr)
     assert {path: path.read_bytes() for path in Path().iterdir()} == files
+
+
+def test_the_database_can_stand_in_the_home_folder(ask: Ask, db: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(Path(db).parent))
+    assert ask("show", "O1", "--db", "~/orders.db")["orderId"] == "O1"
+    ask("exec", CREATE, "--db", "~/new.db")
+    assert sorted(path.name for path in Path().glob("*.db")) == ["new.db", "orders.db"]
 
 
 def test_the_database_can_be_named_by_the_environment_and_by_url(
@@ -478,6 +499,13 @@ def test_a_check_can_start_from_an_order_or_before_its_creation(ask: Ask, db: st
     assert ask("check", "NEW", "UNACK")["valid"] is True
     filled = ask("check", "--from", "FILLED")["nextStates"]
     assert [(state["to"], state["correction"]) for state in filled] == [("CLOSED", False), ("LIVE", True)]
+
+
+def test_a_check_speaks_of_its_own_options(oms: Oms, db: str) -> None:
+    assert "name it with --order" in in_lines(oms("check", "O1").stderr)
+    assert "--order" not in oms("check", "--profile", "mine").stderr
+    both = oms("check", "--from", "LIVE", "--order", "O1", "--db", db)
+    assert "--order and --from both name a start" in in_lines(both.stderr)
 
 
 @pytest.mark.parametrize(
@@ -750,7 +778,8 @@ def test_what_the_library_refuses_is_one_sentence(words: tuple[str, ...], oms: O
     result = oms("kb", *words)
     assert result.exit_code == REFUSED
     assert "refused" in result.stderr
-    assert ask("kb", *words, code=REFUSED)["error"]["errorCode"] == "OMS-VAL-004"
+    out_of_bounds = {"--offset", "--limit"} & {*words}
+    assert ask("kb", *words, code=REFUSED)["error"]["errorCode"] == ("OMS-VAL-005" if out_of_bounds else "OMS-VAL-004")
 
 
 def test_a_document_is_read_as_it_stands_and_in_pages(oms: Oms, ask: Ask) -> None:
@@ -759,6 +788,13 @@ def test_a_document_is_read_as_it_stands_and_in_pages(oms: Oms, ask: Ask) -> Non
     assert oms("kb", "read", "order-lifecycle#2-states").stdout == wire["text"] + "\n"
     first = oms("kb", "read", "order-lifecycle", "--limit", "300")
     assert "the text goes on: --offset" in first.stderr
+
+
+@pytest.mark.parametrize("columns", ["60", "20"])
+def test_a_path_to_copy_is_never_broken(columns: str, oms: Oms, ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    starts = {line.partition(" ")[0] for line in oms("kb", "overview").stdout.splitlines()}
+    assert {document["path"] for document in ask("kb", "overview")["documents"]} <= starts
 
 
 def test_the_overview_lists_every_document(oms: Oms, ask: Ask) -> None:
@@ -783,9 +819,10 @@ def test_the_doctor_finds_everything_in_place(oms: Oms, ask: Ask, db: str, monke
         "knowledge base",
         "model and index",
         "cache folder",
+        "settings",
         "database",
     ]
-    assert "1 orders, 4 events, journal wal" in found["database"]["detail"]
+    assert "1 order, 4 events, journal wal" in found["database"]["detail"]
     assert "WAL works" in found["sqlite"]["detail"]
     assert found["model and index"]["status"] == "note"
     assert "all well" in oms("doctor").stdout
@@ -825,6 +862,25 @@ def test_the_doctor_finds_a_database_that_cannot_be_used(
     assert wire["checks"][-1]["remedy"]
     result = oms("doctor", "--db", "bad.db")
     assert "problems found" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "told"),
+    [
+        (("--db", "/no/such/x.db"), {}, "the folder of /no/such/x.db does not exist"),
+        (("--db", "."), {}, "is a folder"),
+        (("--set", "rooting=manual"), {}, "did you mean routing?"),
+        ((), {"OMS_SETTINGS": "nofile"}, 'OMS_SETTINGS "nofile" cannot be read'),
+    ],
+)
+def test_the_doctor_finds_what_every_command_would_stumble_over(
+    words: tuple[str, ...], environment: dict[str, str], told: str, ask: Ask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"OMS_CACHE_DIR": "cache", **environment}.items():
+        monkeypatch.setenv(name, value)
+    (found,) = [check for check in ask("doctor", *words, code=REFUSED)["checks"] if check["status"] == "problem"]
+    assert told in found["detail"]
+    assert found["remedy"]
 
 
 def test_the_doctor_creates_nothing(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -947,6 +1003,48 @@ def test_what_is_typed_wrongly_exits_with_two(words: tuple[str, ...], oms: Oms) 
     assert "Traceback" not in result.output
 
 
+@pytest.mark.parametrize(
+    ("words", "code", "told"),
+    [
+        (("fly",), "OMS-VAL-004", "No such command"),
+        (("query",), "OMS-VAL-004", "give --db PATH"),
+        (("exec", "{}", "--hard"), "OMS-VAL-004", "No such option"),
+        (("exec", "nofile"), "OMS-VAL-004", "cannot be read"),
+        (("exec", "{}", "--set", "a=b"), "OMS-VAL-004", "unknown"),
+        (("run", "broken.yaml"), "OMS-VAL-004", "no YAML"),
+        (("exec", "{}", "--db", "."), "OMS-VAL-004", "is a folder"),
+        (("exec", "{}", "--db", "no/x.db"), "OMS-DATA-002", "folder"),
+    ],
+)
+def test_what_is_typed_wrongly_is_told_to_a_machine_as_a_problem(
+    words: tuple[str, ...], code: str, told: str, oms: Oms, ask: Ask
+) -> None:
+    Path("broken.yaml").write_text("}")
+    error = ask(*words, code=MISUSED)["error"]
+    assert error["errorCode"] == code
+    assert told in error["detail"]
+    assert error["hint"]
+    assert oms(*words, "--json").stderr == ""
+
+
+def test_messages_for_people_name_commands_and_leave_what_is_quoted(oms: Oms, ask: Ask, db: str) -> None:
+    refused = {"type": "OrderAcceptCmd", "orderId": "read_kb"}
+    shown = in_lines(oms("exec", refused, "--db", db).stdout)
+    assert 'order "read_kb" does not exist; oms query finds its orderId' in shown
+    assert "way out find the orderId with oms query" in shown
+    assert "search_orders" in ask("exec", refused, "--db", db, code=REFUSED)["error"]["hint"]
+    busted = {"type": "ExecutionBustCmd", "execId": "E9", "requestedBy": "ann", "reason": "x"}
+    assert "find the execId with oms show" in in_lines(oms("exec", busted, "--db", db).stdout)
+
+
+def test_the_help_of_serve_lists_the_toolsets() -> None:
+    from oms_mcp.server import DEFAULT_TOOLSETS, TOOLSETS  # noqa: PLC0415 - the command line does without the server
+
+    listed = re.findall(r"\w+(?=,| \()", cli.TOOLSETS)
+    assert listed == [*TOOLSETS]
+    assert listed[:5] == [*DEFAULT_TOOLSETS]
+
+
 def test_every_command_of_the_engine_can_be_sent(ask: Ask) -> None:
     for name in COMMANDS:
         wire = ask("exec", {"type": name}, code=REFUSED)
@@ -1044,6 +1142,16 @@ def test_a_terminal_without_unicode_gets_escapes_and_no_traceback(process: Proce
         assert "Traceback" not in done.stderr
     wire = json.loads(process("exec", '{"type": "é"}', "--json", PYTHONIOENCODING="ascii").stdout)
     assert wire["error"]["errorCode"] == "OMS-VAL-004"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a file that is always full")
+@pytest.mark.parametrize("words", ["kb overview", "check --json", "kb read validation-rules --limit 200000"])
+def test_an_answer_that_cannot_be_written_is_one_line(words: str) -> None:
+    command = f"{sys.executable} -c 'from oms_mcp.cli import main; main()' {words} > /dev/full"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == MISUSED
+    assert done.stderr == "oms: the answer cannot be written: No space left on device\n"
 
 
 @pytest.mark.slow

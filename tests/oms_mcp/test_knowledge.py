@@ -12,6 +12,9 @@ from oms_mcp.seam import compact, without_paths
 from oms_mcp.server import ServerOptions, build_server
 from tests.oms_mcp.agent import Agent
 
+LONG = "framework/validation-rules.md"
+_LEADS_NOWHERE = r"does not exist|no document|no section|Unknown resource|is refused|addresses are|send one of the two"
+
 
 def test_a_question_finds_sections_that_can_be_read(agent: Agent) -> None:
     found = agent.ok("search_kb", query="what happens to a partial fill when the order is cancelled?", limit=3)
@@ -62,9 +65,6 @@ def test_a_section_is_named_by_path_and_anchor(modern: Agent) -> None:
         ("read_kb", {"path": "concepts/executions.md", "anchor": "nope"}, "anchor"),
         ("read_kb", {"path": "x" * 1_000_000}, "path"),
         ("read_kb", {"path": "a\0b"}, "path"),
-        ("read_kb", {"path": "concepts/executions.md", "offset": -1}, "offset"),
-        ("read_kb", {"path": "concepts/executions.md", "limit": 0}, "limit"),
-        ("read_kb", {"path": "concepts/executions.md", "offset": 10**30}, "offset"),
         ("read_kb", {"path": "file:///etc/passwd"}, "path"),
         ("read_kb", {"path": "kb://../../etc/passwd"}, "path"),
         ("read_kb", {"path": "kb://"}, "path"),
@@ -72,11 +72,13 @@ def test_a_section_is_named_by_path_and_anchor(modern: Agent) -> None:
         ("read_kb", {"path": "order://a/b"}, "path"),
         ("read_kb", {"path": "oms://settings"}, "path"),
         ("read_kb", {"path": "oms://status", "anchor": "x"}, "anchor"),
-        ("read_kb", {"path": "oms://status", "offset": 10**9}, "offset"),
-        ("read_kb", {"path": "oms://status", "limit": 0}, "limit"),
+        ("read_kb", {"path": "oms://status", "anchor": "x", "limit": 0}, "anchor"),
+        ("read_kb", {"path": "kb://index?anchor=x"}, "path"),
+        ("read_kb", {"path": "kb://index#x"}, "path"),
+        ("read_kb", {"path": "kb://index", "anchor": "x"}, "anchor"),
+        ("read_kb", {"path": "kb://concepts/executions.md?anchor=1-scope&anchor=1-scope"}, "path"),
         ("search_kb", {"query": " "}, "query"),
         ("search_kb", {"query": "x" * 1_000_000}, "query"),
-        ("search_kb", {"query": "fill", "limit": 51}, "limit"),
         ("search_kb", {"query": "fill", "category": "nope"}, "category"),
         ("search_kb", {"query": 5}, "query"),
     ],
@@ -87,6 +89,41 @@ def test_what_cannot_be_read_is_refused(tool: str, arguments: dict[str, object],
     assert error["violations"][0]["field"] == field
     assert len(error["detail"]) < 1000
     assert modern.ok("read_kb", path=error["citation"])["text"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "field"),
+    [
+        ("read_kb", {"path": "concepts/executions.md", "offset": -1}, "offset"),
+        ("read_kb", {"path": "concepts/executions.md", "offset": 10**6}, "offset"),
+        ("read_kb", {"path": "concepts/executions.md", "offset": 10**30}, "offset"),
+        ("read_kb", {"path": "concepts/executions.md", "limit": 0}, "limit"),
+        ("read_kb", {"path": "concepts/executions.md", "limit": 10**30}, "limit"),
+        ("read_kb", {"path": "oms://status", "offset": 10**9}, "offset"),
+        ("read_kb", {"path": "oms://status", "limit": 0}, "limit"),
+        ("search_kb", {"query": "fill", "limit": 0}, "limit"),
+        ("search_kb", {"query": "fill", "limit": 51}, "limit"),
+    ],
+)
+def test_a_number_out_of_bounds_is_refused(tool: str, arguments: dict[str, object], field: str, modern: Agent) -> None:
+    error = modern.refused(tool, **arguments)
+    assert (error["errorCode"], error["violations"][0]["field"]) == ("OMS-VAL-005", field)
+    assert modern.ok("read_kb", path=error["citation"])["text"]
+
+
+@pytest.mark.parametrize(
+    ("path", "anchor"),
+    [
+        ("concepts/executions.md#1-scope", "2-other"),
+        ("kb://concepts/executions.md#1-scope", "2-other"),
+        ("kb://concepts/executions.md?anchor=1-scope", "2-other"),
+        ("kb://concepts/executions.md?anchor=1-scope#2-other", ""),
+    ],
+)
+def test_a_section_is_named_once(path: str, anchor: str, modern: Agent) -> None:
+    error = modern.refused("read_kb", path=path, anchor=anchor)
+    assert (error["errorCode"], error["violations"][0]["ruleId"]) == ("OMS-VAL-001", "ENV-10")
+    assert modern.ok("read_kb", path="concepts/executions.md#1-scope", anchor="1-scope")["anchor"] == "1-scope"
 
 
 def test_a_name_that_is_nearly_right_gets_the_right_ones(modern: Agent) -> None:
@@ -105,8 +142,8 @@ def test_every_address_opens_in_both_ways(agent: Agent) -> None:
     ]
     for address in addresses:
         assert agent.ok("read_kb", path=address, limit=200_000)["text"] == agent.resource(address)
-    with_hash = agent.ok("read_kb", path=f"kb://{citation('EX-05')}")
-    assert with_hash["text"] == agent.resource(addresses[-1])
+    with_hash = f"kb://{citation('EX-05')}"
+    assert agent.ok("read_kb", path=with_hash)["text"] == agent.resource(with_hash) == agent.resource(addresses[-1])
 
 
 def test_an_order_stands_behind_its_address(agent: Agent) -> None:
@@ -137,25 +174,44 @@ def test_resources_are_listed(agent: Agent) -> None:
 
 @pytest.mark.parametrize(
     "address",
-    ["order://nope", "order://", "order://nope/events", "kb://nope.md", "kb://../../etc/passwd", "oms://nope"],
+    [
+        "order://nope",
+        "order://",
+        "order://nope/events",
+        "order://nope?foo=1",
+        "kb://nope.md",
+        "kb://../../etc/passwd",
+        "kb://concepts/executions.md?foo=1",
+        "kb://concepts/executions.md?anchor=1-scope&foo=1",
+        "kb://concepts/executions.md?anchor=1-scope#2-other",
+        "kb://concepts/executions.md#1-x",
+        "kb://index?anchor=1-scope",
+        "kb://index#1-scope",
+        "oms://nope",
+        "oms://status?foo=1",
+    ],
 )
 def test_an_address_that_leads_nowhere_is_an_error_of_the_protocol(address: str, agent: Agent) -> None:
-    with pytest.raises(Exception, match=r"does not exist|no document|Unknown resource|is refused") as caught:
+    with pytest.raises(Exception, match=_LEADS_NOWHERE) as caught:
         agent.resource(address)
     assert "Traceback" not in str(caught.value)
 
 
 def test_long_results_are_cut_with_a_way_to_the_rest(engine: Engine, library: Library) -> None:
-    with Agent(build_server(engine, library, ServerOptions(max_result_tokens=1_000))) as agent:
+    with Agent(build_server(engine, library, ServerOptions(max_result_tokens=2_000))) as agent:
         hits = agent.ok("search_kb", query="fill", limit=50)
         assert "limit" in hits["truncated"]
-        text, offset = "", 0
+        pages, offset = [], 0
         while offset is not None:
-            page = agent.ok("read_kb", path="concepts/executions.md", offset=offset)
-            assert len(compact(page)) <= 4_000
-            text += page["text"]
-            offset = page.get("nextOffset")
-        assert text == library.read("concepts/executions.md", limit=200_000).text
+            pages.append(agent.ok("read_kb", path=LONG, offset=offset))
+            assert len(compact(pages[-1])) <= 8_000
+            offset = pages[-1].get("nextOffset")
+    text = library.read(LONG, limit=200_000).text
+    assert "".join(page["text"] for page in pages) == text
+    assert len(pages) < len(text) / 5_000
+    assert pages[0]["outline"]
+    assert "outline shows" in pages[0]["truncated"]
+    assert not any(page["outline"] or "truncated" in page for page in pages[1:])
 
 
 @pytest.mark.parametrize(

@@ -154,5 +154,5 @@ def test_an_unknown_toolset_is_refused_with_the_valid_ones(
 
 def test_results_cannot_be_limited_to_nothing(engine: Engine, library: Library) -> None:
     assert ServerOptions().max_result_tokens == MAX_RESULT_TOKENS
-    with pytest.raises(SettingsError, match="at least 500"):
+    with pytest.raises(SettingsError, match="at least 2000"):
         build_server(engine, library, ServerOptions(max_result_tokens=10))
