@@ -6,12 +6,13 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp_types import ToolAnnotations
 from pydantic import Field, StrictBool, ValidationError
+from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
 from oms_engine.domain.catalogue import in_catalogue_order, violation
@@ -19,6 +20,11 @@ from oms_engine.errors import Refused, problem_of, shown
 from oms_engine.framework.validation import Violation
 from oms_mcp.seam import Out
 from oms_mcp.shapes import ResponseFormat, Wire
+
+T = TypeVar("T")
+
+_MOST_TOLD = 20
+"""How many mistakes of one kind an answer tells."""
 
 Raw = Any
 """An argument that goes to the engine as it came, because the engine says best what is wrong with it."""
@@ -82,11 +88,8 @@ class Arguments(FuncMetadata):
     def validate_arguments(self, arguments_to_validate: dict[str, Any]) -> dict[str, Any]:
         """The arguments for the tool's function; raises Refused with everything that is wrong with them."""
         fields = self.arg_model.model_fields
-        found = [
-            unknown_argument(name, f"argument of {self.tool}", [*fields])
-            for name in arguments_to_validate
-            if name not in fields
-        ]
+        unknown = [name for name in arguments_to_validate if name not in fields]
+        found = unknown_arguments(unknown, f"argument of {self.tool}", [*fields])
         given = {
             name: _structure(value) if _takes_structure(fields[name].annotation) else value
             for name, value in arguments_to_validate.items()
@@ -95,7 +98,7 @@ class Arguments(FuncMetadata):
         try:
             read = self.arg_model.model_validate(given).model_dump_one_level()
         except ValidationError as error:
-            found += [_misuse(self.tool, details) for details in error.errors(include_url=False)]
+            found += _bounded(error.errors(include_url=False), lambda details: _misuse(self.tool, details))
         if found:
             raise Refused(problem_of(in_catalogue_order(found)))
         return read
@@ -182,9 +185,18 @@ def _misuse(tool: str, details: ErrorDetails) -> Violation:
             valid = str(details["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
             message = f"{field} {shown(details['input'])} is unknown; use one of {valid}"
             return violation("ORD-21", "OMS-VAL-004", field, message)
+        case "greater_than_equal":
+            return _out_of_bounds(field, details["input"], f"at least {details['ctx']['ge']:,}")
+        case "less_than_equal":
+            return _out_of_bounds(field, details["input"], f"at most {details['ctx']['le']:,}")
         case kind:
             form = _FORMS.get(kind, f"is not accepted: {details['msg'].lower()}")
             return violation("ENV-06", "OMS-VAL-004", field, f"{field} {shown(details['input'])} {form}")
+
+
+def _out_of_bounds(field: str, value: object, bound: str) -> Violation:
+    message = f"{field} {shown(value)} is out of bounds; send a whole number of {bound}"
+    return violation("ENV-06", "OMS-VAL-005", field, message)
 
 
 _FORMS = {
@@ -210,6 +222,20 @@ def unknown_argument(name: str, what: str, valid: Sequence[str]) -> Violation:
     return violation("ENV-02", "OMS-VAL-002", name[:64], message)
 
 
+def unknown_arguments(names: Sequence[str], what: str, valid: Sequence[str]) -> list[Violation]:
+    """Names that mean nothing here, each with those that do."""
+    return _bounded(names, lambda name: unknown_argument(name, what, valid))
+
+
+def _bounded(wrong: Sequence[T], tell: Callable[[T], Violation]) -> list[Violation]:
+    """A violation for each of the first mistakes; the last one tells how many more there are."""
+    told = [tell(mistake) for mistake in wrong[:_MOST_TOLD]]
+    if len(wrong) > len(told):
+        message = f"{told[-1].message}; and {len(wrong) - len(told):,} more"
+        told[-1] = told[-1].model_copy(update={"message": message})
+    return told
+
+
 Actions = Mapping[str, tuple[str, Mapping[str, str]]]
 """Action of a tool -> the command it sends, and argument -> field of that command."""
 
@@ -230,19 +256,29 @@ def envelope_of(actions: Actions, action: str, given: Mapping[str, object], comm
     stray = [name for name, value in given.items() if value is not None and name not in fields]
     if stray:
         valid = [*fields] or ["none beside those of every action"]
-        raise Refused(problem_of([unknown_argument(name, f"argument of action {action}", valid) for name in stray]))
+        raise Refused(problem_of(unknown_arguments(stray, f"argument of action {action}", valid)))
     return {"type": command, **common, **{fields[name]: value for name, value in given.items() if name in fields}}
 
 
+def own_names(actions: Actions, action: str) -> dict[str, str]:
+    """Field -> argument, where the action's argument has a name of its own for the field of the command."""
+    _, fields = actions[action]
+    return {field: argument for argument, field in fields.items() if field != to_camel(argument)}
+
+
 def joined(given: Mapping[str, object], more: Mapping[str, Any] | None) -> Wire:
-    """The fields given as arguments and those in `more`; a field given in both ways must agree (OMS-VAL-004)."""
+    """The fields given as arguments and those in `more`; raises Refused for a field given in both ways."""
     known = {name: value for name, value in given.items() if value is not None}
     further = more or {}
-    clashes = [name for name in further if name in known and further[name] != known[name]]
-    if clashes:
-        message = f"{clashes[0]} is given as an argument and in more, with different values; send it once"
-        raise Refused(problem_of([violation("ENV-03", "OMS-VAL-004", clashes[0], message)]))
+    twice = [given_twice(name, f"{name} is given as an argument and in more") for name in further if name in known]
+    if twice:
+        raise Refused(problem_of(twice))
     return {**known, **further}
+
+
+def given_twice(field: str, message: str) -> Violation:
+    """Two arguments that name the same thing."""
+    return violation("ENV-10", "OMS-VAL-001", field, f"{message}; send one of the two")
 
 
 def require_confirmation(tool: str, action: str, *, confirm: bool, dry_run: bool) -> None:

@@ -11,13 +11,13 @@ from oms_engine.domain.catalogue import violation
 from oms_engine.domain.events import EVENTS
 from oms_engine.domain.filters import ENTITIES
 from oms_engine.errors import problem_of, shown
-from oms_mcp.arguments import Format, Raw, ToolSpec, text, unknown_argument, whole
+from oms_mcp.arguments import Format, ToolSpec, given_twice, text, unknown_arguments
 from oms_mcp.seam import Backend, Ctx, Out, answer, backend_of, fitted, session_of
 from oms_mcp.shapes import history_wire, order_wire, page_wire
 
 _HITS = 10
 _MOST_EVENTS = 500
-_LAST_POSITION = 2**63 - 1
+_LAST_POSITION = 10**18
 
 
 class PageOut(Out):
@@ -41,16 +41,14 @@ async def search_orders(
     ] = None,
     entity: Annotated[str, text("what to search", ENTITIES)] = "order",
     sort: Annotated[str, Field(description="field,DESC;field2,ASC; newest first if absent")] = "",
-    page: Annotated[Raw, whole("page from 0")] = None,
-    size: Annotated[Raw, whole("rows per page, 50 if absent, at most 500")] = None,
+    page: Annotated[StrictInt, Field(description="page from 0")] = 0,
+    size: Annotated[StrictInt | None, Field(description="rows per page, 50 if absent, at most 500")] = None,
     fields: Annotated[list[str] | None, Field(description="only these fields of each row")] = None,
     response_format: Format = "concise",
 ) -> CallToolResult:
     """Find orders, executions or events by their camelCase fields. An unknown field is refused with the valid ones."""
     backend = backend_of(ctx)
-    found = backend.engine.query(
-        entity=entity, where=where or (), sort=sort, page=0 if page is None else page, size=size
-    )
+    found = backend.engine.query(entity=entity, where=where or (), sort=sort, page=page, size=size)
     _require_fields(entity, fields or ())
     wire = page_wire(found, entity, fields or (), response_format)
     return answer(backend, wire, narrow="give more conditions, fewer fields or a smaller size")
@@ -58,10 +56,9 @@ async def search_orders(
 
 def _require_fields(entity: str, fields: Sequence[str]) -> None:
     valid = [str(info.alias) for info in ENTITIES[entity].record.model_fields.values()]
-    unknown = [unknown_argument(name, f"field of {entity}", valid) for name in fields if name not in valid]
+    unknown = unknown_arguments([name for name in fields if name not in valid], f"field of {entity}", valid)
     if unknown:
-        told = [found.model_copy(update={"field": "fields"}) for found in unknown]
-        raise Refused(problem_of(told))
+        raise Refused(problem_of([found.model_copy(update={"field": "fields"}) for found in unknown]))
 
 
 class OrderOut(Out):
@@ -106,7 +103,7 @@ async def get_order(
 def _order(backend: Backend, order_id: str, cl_ord_id: str, session_id: str) -> Order:
     by_order, by_client = bool(order_id.strip()), bool(cl_ord_id.strip())
     if by_order and by_client:
-        raise _refusal("ENV-03", "OMS-VAL-001", "order_id and cl_ord_id both name an order; give one of them")
+        raise Refused(problem_of([given_twice("cl_ord_id", "order_id and cl_ord_id both name an order")]))
     if by_order:
         return backend.engine.find(order_id)
     if not by_client:
@@ -133,7 +130,6 @@ class HistoryOut(Out):
 
     events: list[dict[str, Any]]
     next: int | None = None
-    warnings: list[str] | None = None
     truncated: str | None = None
 
 
@@ -141,22 +137,19 @@ async def order_history(
     ctx: Ctx,
     *,
     order_id: Annotated[str, Field(description="events of this order; of all orders if absent")] = "",
-    after: Annotated[StrictInt, Field(description="only events after this position (next of the last page)")] = 0,
-    limit: Annotated[StrictInt, Field(description="most events to return, at most 500")] = 100,
+    after: Annotated[
+        StrictInt, Field(description="only events after this position (next of the last page)", ge=0, le=_LAST_POSITION)
+    ] = 0,
+    limit: Annotated[StrictInt, Field(description="most events to return", ge=1, le=_MOST_EVENTS)] = 100,
     kinds: Annotated[list[str] | None, Field(description="only these types, such as OrderFilled")] = None,
     response_format: Format = "concise",
 ) -> CallToolResult:
     """Read what happened: the events of one order, or of all, in the order they were written."""
     backend = backend_of(ctx)
-    clamped = min(max(limit, 1), _MOST_EVENTS)
-    if after > _LAST_POSITION:
-        raise _refusal("ENV-06", "OMS-VAL-005", f"after {shown(after)} is beyond every position", "after")
-    events, more = _events(backend, order_id, after, clamped, _known_kinds(kinds or ()))
+    events, more = _events(backend, order_id, after, limit, _known_kinds(kinds or ()))
     wire = fitted(backend, history_wire(events, more=more, response_format=response_format), "give a smaller limit")
-    if "truncated" in wire:
+    if len(wire["events"]) < len(events):
         wire["next"] = events[len(wire["events"]) - 1].position
-    if clamped != limit:
-        wire["warnings"] = [f"limit {shown(limit)} is outside 1 to {_MOST_EVENTS}; {clamped} is used"]
     return answer(backend, wire)
 
 

@@ -42,7 +42,7 @@ async def execute_commands(
 ) -> CallToolResult:
     """Carry out command envelopes in order, without asking. Each result has its own status and error."""
     if len(commands) > MAX_BATCH:
-        message = f"commands has {len(commands)} elements; at most {MAX_BATCH} are accepted, so send them in parts"
+        message = f"commands has {len(commands)} elements; at most {MAX_BATCH} are accepted; send them in parts"
         raise Refused(problem_of([violation("ENV-06", "OMS-VAL-005", "commands", message)]))
     backend = backend_of(ctx)
     batch = backend.engine.execute_many(commands, atomic=atomic, dry_run=dry_run, session_id=session_of(ctx))

@@ -2,17 +2,23 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from knowledge_base import Library
 from oms_engine import Engine
 from oms_engine.errors import CODES
+from oms_mcp.seam import compact, cut_to
+from oms_mcp.server import ServerOptions, build_server
 from tests.oms_mcp.agent import GOOD, Agent
 
 Wire = dict[str, Any]
 
 MEGABYTE = "x" * 1_000_000
+
+ROOT = Path(__file__).parents[2]
 
 CREATE: list[tuple[str, Wire, str, str]] = [
     ("an unknown argument", {"colour": "red"}, "OMS-VAL-002", "colour"),
@@ -73,7 +79,8 @@ def _told(error: Wire, field: str) -> Wire:
     assert error["hint"]
     assert error["retryable"] is False
     assert len(json.dumps(error)) < 8_000
-    assert not re.search(r"Traceback|sqlite|SELECT |INSERT |pydantic|/work|site-packages", json.dumps(error))
+    assert not re.search(r"Traceback|sqlite|SELECT |INSERT |pydantic|site-packages", json.dumps(error))
+    assert str(ROOT) not in json.dumps(error)
     return next(found for found in error["violations"] if found["field"] == field)
 
 
@@ -97,6 +104,81 @@ def test_the_nearest_and_all_valid_names_are_told(modern: Agent) -> None:
     detail = modern.refused("create_order", **GOOD, clordid="c1")["detail"]
     assert "did you mean cl_ord_id?" in detail
     assert "valid: cl_ord_id, account, symbol" in detail
+
+
+MANY: list[tuple[str, str, Wire]] = [
+    ("unknown arguments", "create_order", {f"k{number}": 1 for number in range(2_000)}),
+    ("conditions that are no text", "search_orders", {"where": [5] * 2_000}),
+    ("unknown fields", "search_orders", {"fields": ["colour"] * 2_000}),
+    ("unknown parts", "get_order", {"order_id": "x", "include": ["colour"] * 2_000}),
+]
+
+
+@pytest.mark.parametrize(("_name", "tool", "arguments"), MANY, ids=[case[0] for case in MANY])
+def test_of_many_mistakes_the_first_are_told_and_the_rest_counted(
+    _name: str, tool: str, arguments: Wire, modern: Agent
+) -> None:
+    error = modern.refused(tool, **arguments)
+    assert len(error["violations"]) == 20
+    assert error["violations"][-1]["message"].endswith("; and 1,980 more")
+
+
+FULL: Wire = {"more": {"text": "\x01" * 500, "securityDesc": "x" * 64}}
+HUGE: list[tuple[str, Wire]] = [
+    ("create_order", GOOD | FULL | {"cl_ord_id": "c9"}),
+    ("create_order", GOOD | {"command_id": MEGABYTE}),
+    ("create_order", GOOD | {"more": {f"k{number}": 1 for number in range(20_000)}}),
+    ("create_order", {f"k{number}{MEGABYTE[:500]}": 1 for number in range(2_000)}),
+    ("update_order", {"order_id": "full", "action": "accept", "response_format": "detailed", "dry_run": True}),
+    ("update_order", {"order_id": "full", "action": "accept", "command_id": MEGABYTE}),
+    ("get_order", {"order_id": "full", "response_format": "detailed", "include": ["events", "next_states"]}),
+    ("search_orders", {"response_format": "detailed"}),
+    ("search_orders", {"entity": "event", "response_format": "detailed"}),
+    ("search_orders", {"where": ["colour=red"] * 51}),
+    ("order_history", {"response_format": "detailed"}),
+    ("check_transitions", {"path": ["NEW"] * 20_000}),
+    ("execute_commands", {"commands": [{"type": "OrderCreateCmd", "order": {f"k{n}": 1 for n in range(20_000)}}]}),
+    ("execute_commands", {"commands": [{"type": MEGABYTE}] * 20}),
+    ("execute_commands", {"commands": [{"type": "OrderAcceptCmd", "commandId": MEGABYTE}]}),
+    ("search_kb", {"query": "fill", "limit": 50}),
+    ("read_kb", {}),
+    ("read_kb", {"path": "framework/validation-rules.md"}),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments"), HUGE, ids=[f"{number}-{case[0]}" for number, case in enumerate(HUGE)])
+def test_no_answer_is_longer_than_the_limit(tool: str, arguments: Wire, engine: Engine, library: Library) -> None:
+    options = ServerOptions(toolsets=("all",), max_result_tokens=2_000)
+    with Agent(build_server(engine, library, options)) as agent:
+        agent.create(more=FULL["more"] | {"orderId": "full"})
+        answer, _ = agent.call(tool, **arguments)
+    assert len(compact(answer)) <= 8_000
+
+
+def test_an_answer_that_was_cut_says_where_and_what_to_do(engine: Engine, library: Library) -> None:
+    options = ServerOptions(toolsets=("all",), max_result_tokens=2_000)
+    with Agent(build_server(engine, library, options)) as agent:
+        answer, _ = agent.call("create_order", **{f"k{number}": 1 for number in range(2_000)}, cl_ord_id="c1")
+        kept = len(answer["error"]["violations"])
+        assert answer["truncated"].startswith(f"error.violations shows {kept} of 20")
+        assert "correct these first" in answer["truncated"]
+
+
+def test_the_longest_part_is_cut_and_the_rest_is_kept() -> None:
+    told = cut_to({"list": [1] * 10, "text": '"' * 5_000}, 1_000, "ask for less")
+    assert len(compact(told)) <= 1_000
+    assert told["list"] == [1] * 10
+    assert told["text"].endswith('"...')
+    assert f"text shows {len(told['text']) - 3} of 5000" in told["truncated"]
+
+
+def test_several_parts_are_cut_until_the_answer_fits() -> None:
+    told = cut_to(
+        {f"text{number}": "x" * 1_000 for number in range(5)} | {"list": ["x" * 70] * 9}, 1_500, "ask for less"
+    )
+    assert len(compact(told)) <= 1_500
+    assert told["truncated"].count(" shows ") == 3
+    assert [*told] == ["text0", "text1", "text2", "text3", "text4", "list", "truncated"]
 
 
 def test_what_a_caller_wrote_comes_back_quoted_and_cut(modern: Agent) -> None:
