@@ -1,10 +1,16 @@
 """How does a tool send a command? Every writing tool ends here; nothing is awaited on the way."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from mcp_types import CallToolResult
 
-from oms_mcp.seam import Ctx, Out, answer, backend_of, session_of
+from oms_engine import CommandResult
+from oms_engine.framework.validation import Violation
+from oms_mcp.arguments import Actions, envelope_of, own_names, require_confirmation
+from oms_mcp.seam import CORRECT_FIRST, Ctx, Out, answer, backend_of, session_of
 from oms_mcp.shapes import ResponseFormat, Wire, command_wire
 
 
@@ -55,10 +61,77 @@ class CommandOut(Out):
     next_states: list[NextState] | None = None
 
 
-def send(ctx: Ctx, envelope: Wire, *, dry_run: bool, response_format: ResponseFormat) -> CallToolResult:
-    """Carry out a command for the caller, or preview it; a refused one is an error result."""
+@dataclass(frozen=True, slots=True)
+class Action:
+    """The action of a tool that was chosen, and the arguments it came with.
+
+    Attributes:
+        tool: Name of the tool.
+        name: The action.
+        actions: What each action of the tool sends.
+        given: Arguments that only some actions use.
+        common: Fields that every action sends.
+    """
+
+    tool: str
+    name: str
+    actions: Actions
+    given: Mapping[str, object]
+    common: Mapping[str, object]
+
+
+def act(
+    ctx: Ctx, action: Action, *, dry_run: bool, response_format: ResponseFormat, confirm: bool = True
+) -> CallToolResult:
+    """Carry out an action; raises Refused for an argument that it does not use, or for want of confirmation."""
+    envelope = envelope_of(action.actions, action.name, action.given, action.common)
+    require_confirmation(action.tool, action.name, confirm=confirm, dry_run=dry_run)
+    names = own_names(action.actions, action.name)
+    return send(ctx, envelope, dry_run=dry_run, response_format=response_format, names=names)
+
+
+def send(
+    ctx: Ctx,
+    envelope: Wire,
+    *,
+    dry_run: bool,
+    response_format: ResponseFormat,
+    names: Mapping[str, str] = MappingProxyType({}),
+) -> CallToolResult:
+    """Carry out a command for the caller, or preview it; a refused one is an error result.
+
+    Args:
+        ctx: The request.
+        envelope: The command; null fields count as absent.
+        dry_run: Preview it.
+        response_format: How much is told of the order.
+        names: Field -> argument, where the caller knows a field by another name.
+    """
     backend = backend_of(ctx)
     given = {name: value for name, value in envelope.items() if value is not None}
     outcome = backend.engine.run(given, session_id=session_of(ctx), dry_run=dry_run)
-    wire = command_wire(backend.engine, outcome, response_format)
-    return answer(backend, wire, is_error=not outcome.result.ok)
+    told = outcome._replace(result=_in_words_of_the_caller(outcome.result, names))
+    wire = command_wire(backend.engine, told, response_format)
+    if outcome.result.ok:
+        return answer(backend, wire)
+    return answer(backend, wire, narrow=CORRECT_FIRST, is_error=True)
+
+
+def _in_words_of_the_caller(result: CommandResult, names: Mapping[str, str]) -> CommandResult:
+    """The result with its violations under the names of the arguments."""
+    if result.error is None or not any(found.field in names for found in result.error.violations):
+        return result
+    found = result.error.violations
+    told = tuple(_under_its_argument(each, names) for each in found)
+    detail = result.error.detail.replace(found[0].message, told[0].message, 1)
+    error = result.error.model_copy(update={"violations": told, "detail": detail})
+    return result.model_copy(update={"error": error, "message": detail})
+
+
+def _under_its_argument(found: Violation, names: Mapping[str, str]) -> Violation:
+    if found.field not in names:
+        return found
+    argument = f"{names[found.field]} ({found.field})"
+    rest = found.message.removeprefix(f"{found.field} ")
+    message = f"{argument}: {rest}" if rest == found.message else f"{argument} {rest}"
+    return found.model_copy(update={"field": names[found.field], "message": message})

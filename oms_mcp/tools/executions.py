@@ -17,13 +17,11 @@ from oms_mcp.arguments import (
     Raw,
     ToolSpec,
     decimal,
-    envelope_of,
     joined,
-    require_confirmation,
     text,
 )
 from oms_mcp.seam import Ctx
-from oms_mcp.tools.commands import CommandOut, send
+from oms_mcp.tools.commands import Action, CommandOut, act, send
 
 
 async def report_execution(
@@ -113,9 +111,8 @@ async def correct_execution(
         "commandId": command_id,
         "expectedVersion": expected_version,
     }
-    envelope = envelope_of(CORRECTIONS, action, given, common)
-    require_confirmation("correct_execution", action, confirm=confirm, dry_run=dry_run)
-    return send(ctx, envelope, dry_run=dry_run, response_format=response_format)
+    chosen = Action("correct_execution", action, CORRECTIONS, given, common)
+    return act(ctx, chosen, confirm=confirm, dry_run=dry_run, response_format=response_format)
 
 
 TOOLS = (

@@ -17,15 +17,13 @@ from oms_mcp.arguments import (
     Raw,
     ToolSpec,
     decimal,
-    envelope_of,
     flag,
     joined,
-    require_confirmation,
     text,
     whole,
 )
 from oms_mcp.seam import Ctx
-from oms_mcp.tools.commands import CommandOut, send
+from oms_mcp.tools.commands import Action, CommandOut, act, send
 
 OrderId = Annotated[Raw, text("orderId of the order")]
 
@@ -103,8 +101,8 @@ async def update_order(
 ) -> CallToolResult:
     """Move an order forward: place (OrderPlaceCmd) or accept (OrderAcceptCmd). A LIVE order takes report_execution."""
     common = {"orderId": order_id, "commandId": command_id, "expectedVersion": expected_version}
-    envelope = envelope_of(UPDATES, action, {"ex_destination": ex_destination}, common)
-    return send(ctx, envelope, dry_run=dry_run, response_format=response_format)
+    chosen = Action("update_order", action, UPDATES, {"ex_destination": ex_destination}, common)
+    return act(ctx, chosen, dry_run=dry_run, response_format=response_format)
 
 
 ENDINGS: Actions = {
@@ -154,9 +152,8 @@ async def end_order(
         "reject_code": reject_code,
     }
     common = {"orderId": order_id, "commandId": command_id, "expectedVersion": expected_version}
-    envelope = envelope_of(ENDINGS, action, given, common)
-    require_confirmation("end_order", action, confirm=confirm, dry_run=dry_run)
-    return send(ctx, envelope, dry_run=dry_run, response_format=response_format)
+    chosen = Action("end_order", action, ENDINGS, given, common)
+    return act(ctx, chosen, confirm=confirm, dry_run=dry_run, response_format=response_format)
 
 
 TOOLS = (

@@ -140,10 +140,12 @@ def test_more_may_come_as_json_text(modern: Agent) -> None:
     assert modern.ok("get_order", order_id=order_id, response_format="detailed")["text"] == "hello"
 
 
-def test_a_field_given_twice_must_agree(modern: Agent) -> None:
-    assert modern.create(more={"symbol": "IBM"})
-    error = modern.refused("create_order", **GOOD, cl_ord_id="c9", more={"symbol": "MSFT"})
-    assert (error["errorCode"], error["violations"][0]["ruleId"]) == ("OMS-VAL-004", "ENV-03")
+@pytest.mark.parametrize("quantity", ["1000", "2000"])
+def test_a_field_is_given_once(quantity: str, modern: Agent, engine: Engine) -> None:
+    error = modern.refused("create_order", **GOOD, cl_ord_id="c9", more={"orderQty": quantity, "text": "hello"})
+    assert (error["errorCode"], error["violations"][0]["ruleId"]) == ("OMS-VAL-001", "ENV-10")
+    assert error["detail"] == "orderQty is given as an argument and in more; send one of the two"
+    assert engine.counts()["orders"] == 0
 
 
 @pytest.mark.parametrize("quantity", ["100.50", 100.5, 100])
@@ -252,6 +254,44 @@ def test_an_argument_that_the_action_does_not_use_is_refused(
     assert (error["errorCode"], error["violations"][0]["ruleId"]) == ("OMS-VAL-002", "ENV-02")
     assert error["violations"][0]["field"] == stray
     assert f"action {arguments['action']}; " in error["detail"]
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "named", "told"),
+    [
+        ("end_order", {"action": "reject", "reject_code": 77}, "reject_code", "reject_code (ordRejReason) 77 is"),
+        (
+            "end_order",
+            {"action": "reject_cancel", "reject_code": 77},
+            "reject_code",
+            "reject_code (cxlRejReason) 77 is",
+        ),
+        (
+            "end_order",
+            {"action": "reject_cancel", "reject_code": "7"},
+            "reject_code",
+            'reject_code (cxlRejReason) "7" is',
+        ),
+        ("end_order", {"action": "cancel", "reason": "x" * 10_000}, "reason", "reason (text) "),
+        ("end_order", {"action": "close", "reason": 7}, "reason", "reason 7 is"),
+        ("end_order", {"action": "cancel", "orig_cl_ord_id": "x"}, "origClOrdId", "origClOrdId"),
+    ],
+)
+def test_a_violation_names_the_argument_that_was_sent(
+    tool: str, arguments: dict[str, object], named: str, told: str, agent: Agent
+) -> None:
+    order_id = agent.given("LIVE")
+    answer, _ = agent.call(tool, order_id=order_id, confirm=True, **arguments)
+    found = answer["error"]["violations"][0]
+    assert found["field"] == named
+    assert found["message"].startswith(told)
+    assert answer["message"] == answer["error"]["detail"]
+    assert answer["message"].startswith(found["message"])
+
+
+def test_a_violation_of_a_common_field_keeps_its_name(modern: Agent) -> None:
+    error = modern.refused("end_order", action="reject", reject_code=77, confirm=True)
+    assert {found["field"] for found in error["violations"]} == {"orderId", "reject_code"}
 
 
 def test_a_new_order_is_expected_at_version_0(modern: Agent) -> None:
