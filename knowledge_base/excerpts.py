@@ -3,6 +3,8 @@
 import re
 from collections.abc import Sequence
 
+from knowledge_base.prose import prose
+from knowledge_base.ranking import identifiers, names
 from knowledge_base.sections import Chunk, Document, Part
 
 MAX_EXCERPT = 320
@@ -13,20 +15,26 @@ _STEM = 5
 """Words that share their first five letters count as the same here; it only places a window."""
 
 _WORD = re.compile(r"\w+")
-_LEFT_OUT = re.compile(r"^(?: {0,3}#{1,6}(?:\s.*)?|\s*\*\*Version\b.*|\s*(?:```|~~~).*)$", re.MULTILINE | re.IGNORECASE)
 
 
 def best_part(document: Document, chunk: Chunk, terms: Sequence[str]) -> Part:
-    """The part that shares most words with the question, its title counting twice; the largest one when none does."""
+    """The part whose title has a name from the question, or else shares most words with it, its title counting twice.
+
+    Where nothing is shared it is the largest part.
+    """
     if len(chunk.parts) == 1:
         return chunk.parts[0]
-    stems = _stems(" ".join(terms))
-    return max([chunk.main, *chunk.parts], key=lambda part: _shared(document, part, stems))
+    question = " ".join(terms)
+    wanted, stems = identifiers(question), _stems(question)
+    return max(
+        [chunk.main, *chunk.parts],
+        key=lambda part: (names(identifiers(part.section.title), wanted), _shared(document, part, stems)),
+    )
 
 
 def excerpt(text: str, terms: Sequence[str]) -> str:
-    """At most 320 characters of a text, around the place that holds most of the terms; headings are left out."""
-    flat = " ".join(_LEFT_OUT.sub("", text).split())
+    """At most 320 characters of a text's prose, around the place that holds most of the terms; cut between words."""
+    flat = prose(text)
     if len(flat) <= MAX_EXCERPT:
         return flat
     start = _window(flat, _stems(" ".join(terms)))

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 
+from knowledge_base.prose import fenced, prose
 from knowledge_base.sections import Chunk, Document
 
 MAX_TERMS = 64
@@ -27,10 +28,11 @@ STOP_WORDS = frozenset(_STOP_TEXT.split())
 
 _TERM = re.compile(r"\w+(?:[-./']\w+)*")
 _SCHEMA = """
-CREATE VIRTUAL TABLE chunks USING fts5(title, breadcrumb, body, tokenize = "porter unicode61 remove_diacritics 2");
+CREATE VIRTUAL TABLE chunks
+USING fts5(title, breadcrumb, body, code, tokenize = "porter unicode61 remove_diacritics 2");
 """
 _RANKED = """
-SELECT rowid - 1, -bm25(chunks, 4.0, 2.0, 1.0) FROM chunks WHERE chunks MATCH ? ORDER BY 2 DESC, 1 LIMIT ?
+SELECT rowid - 1, -bm25(chunks, 4.0, 1.0, 1.0, 0.2) FROM chunks WHERE chunks MATCH ? ORDER BY 2 DESC, 1 LIMIT ?
 """
 
 
@@ -51,7 +53,8 @@ class LexicalIndex:
         chunks = [chunk for document in documents for chunk in document.chunks]
         self._size = len(chunks)
         self._connection.executemany(
-            "INSERT INTO chunks (title, breadcrumb, body) VALUES (?, ?, ?)", (_columns(chunk) for chunk in chunks)
+            "INSERT INTO chunks (title, breadcrumb, body, code) VALUES (?, ?, ?, ?)",
+            (_columns(chunk) for chunk in chunks),
         )
 
     def rank(self, query: str, allowed: AbstractSet[int] | None, limit: int) -> list[tuple[int, float]]:
@@ -86,6 +89,7 @@ def _quoted(term: str) -> str:
     return f'"{term}"'
 
 
-def _columns(chunk: Chunk) -> tuple[str, str, str]:
+def _columns(chunk: Chunk) -> tuple[str, str, str, str]:
+    """What is weighed apart; an example in a fenced block counts little, it repeats the words of every other one."""
     titles = " / ".join(part.section.title for part in chunk.parts)
-    return titles, " / ".join(chunk.main.section.breadcrumb[:-1]), chunk.text
+    return titles, " / ".join(chunk.main.section.breadcrumb[:-1]), prose(chunk.text), fenced(chunk.text)

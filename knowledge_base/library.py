@@ -13,7 +13,7 @@ from knowledge_base.documents import Corpus, split_reference
 from knowledge_base.errors import InvalidArgument, InvalidPath, InvalidSearch, ScenarioNotFound
 from knowledge_base.excerpts import best_part, excerpt
 from knowledge_base.lexical import LexicalIndex, terms_of
-from knowledge_base.ranking import DEPTH, fuse, is_doubtful
+from knowledge_base.ranking import DEPTH, fuse, identifiers, is_doubtful, lead, names
 from knowledge_base.results import (
     DocumentSummary,
     Hit,
@@ -229,8 +229,9 @@ class Library:
         depth = max(DEPTH, 2 * limit)
         near = None if mode == "keyword" else self._semantic.rank(query, filters, depth)
         words = [] if mode == "semantic" and near is not None else lexical.rank(query, allowed, depth)
-        ranked = _ranked(words, near)
-        doubtful = not ranked or is_doubtful(lexical.known_share(query), near[0][1] if near else None)
+        named = self._named(query, allowed)
+        ranked = lead(_ranked(words, near), named)
+        doubtful = not named and (not ranked or is_doubtful(lexical.known_share(query), near[0][1] if near else None))
         notes = [_DOUBT if doubtful else None, None if mode == "keyword" else self._semantic.note]
         return SearchResult(
             hits=self._hits(ranked, terms_of(query), limit),
@@ -239,6 +240,17 @@ class Library:
             low_confidence=doubtful,
             note="; ".join(filter(None, notes)) or None,
         )
+
+    def _named(self, query: str, allowed: set[int] | None) -> set[int]:
+        """The chunks with a name from the question in a heading, such as an error code or the id of a rule."""
+        wanted = identifiers(query)
+        found = {position for position, title in enumerate(self._titles) if wanted and names(title, wanted)}
+        return found if allowed is None else found & allowed
+
+    @cached_property
+    def _titles(self) -> list[frozenset[str]]:
+        """For each chunk the names with digits in its headings."""
+        return [identifiers(" ".join(part.section.title for part in chunk.parts)) for _, chunk in self._chunks]
 
     def _allowed(self, filters: dict[str, str]) -> set[int] | None:
         if not filters:

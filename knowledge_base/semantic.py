@@ -6,6 +6,7 @@ are done `rank` answers None, and the state says why.
 
 import atexit
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -27,9 +28,12 @@ from knowledge_base.encoder import (
     model_id,
 )
 from knowledge_base.errors import SemanticUnavailable
+from knowledge_base.prose import prose
 from knowledge_base.results import SemanticState
 from knowledge_base.sections import Chunk, Document
 from knowledge_base.vectors import Entry, VectorIndex, build, index_folder, is_whole, open_or_discard
+
+_NUMBER = re.compile(r"^\d+(?:\.\d+)*\.? ")
 
 
 class SemanticSearch:
@@ -194,8 +198,12 @@ def _why_unavailable() -> str | None:
 
 
 def _entry(document: Document, chunk: Chunk) -> Entry:
-    """A chunk as the index knows it; the model reads where it stands, then what it says."""
-    text = f"{' > '.join(chunk.main.section.breadcrumb)}\n{chunk.text}"
+    """A chunk as the index knows it; the model reads where it stands, then what it says.
+
+    It reads a few hundred words at most, so examples, targets of links and section numbers are kept from it.
+    """
+    titles = (_NUMBER.sub("", title) for title in chunk.main.section.breadcrumb)
+    text = f"{' > '.join(titles)}\n{prose(chunk.text)}"
     return Entry(text, document.category.casefold(), document.status.casefold())
 
 

@@ -2,6 +2,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from knowledge_base.excerpts import MAX_EXCERPT, best_part, excerpt
+from knowledge_base.prose import prose
 from knowledge_base.sections import parse_document
 
 FILLER = "Nothing of interest happens in this sentence. " * 20
@@ -40,3 +41,11 @@ def test_a_merged_chunk_cites_the_part_that_fits() -> None:
     assert best_part(document, chunk, ["whack"]).section.anchor == "whack"
     assert best_part(document, chunk, ["bust"]).section.anchor == "bust"
     assert best_part(document, chunk, ["zebra"]).section.anchor == "a"
+
+
+def test_words_are_shown_whole_and_markup_is_not() -> None:
+    text = f"{FILLER}\n\n```scenario\nid: zebra\n```\n\nA [zebra](animals.md#zebra) crosses. {FILLER}"
+    passage = excerpt(text, ["zebra"])
+    assert "A zebra crosses." in passage
+    assert "scenario" not in passage
+    assert set(passage.strip("…").split()) <= set(prose(text).split())

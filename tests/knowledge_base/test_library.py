@@ -198,6 +198,23 @@ def test_a_question_about_something_else_is_doubtful(library: Library) -> None:
     assert library.search("?!").hits == []
 
 
+def test_a_name_in_a_heading_leads_is_not_doubted_and_keeps_to_the_filters(
+    write_corpus: Callable[[dict[str, str]], Path],
+) -> None:
+    text = "A paragraph that speaks of RULE-07 and RULE-07 again, and of nothing else at all. " * 4
+    root = write_corpus(
+        {
+            "a/talk.md": f"# Talk\n\n{text}",
+            "b/rules.md": f"# Rules\n\n{text}\n## 1. X-RULE-07: quiet\n\n{'Silence. ' * 30}",
+        }
+    )
+    with Library.open(root, semantic=False) as library:
+        found = library.search("sourdough rule07")
+        assert found.hits[0].citation == "b/rules.md#1-x-rule-07-quiet"
+        assert not found.low_confidence
+        assert {hit.path for hit in library.search("RULE-07", category="a").hits} == {"a/talk.md"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "rule"),
     [
