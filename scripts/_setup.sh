@@ -13,6 +13,16 @@ fail() {
     exit 1
 }
 
+# usage_when_asked TEXT FIRST_ARGUMENT: prints the text and ends, for -h and --help; before anything is installed
+usage_when_asked() {
+    case ${2:-} in
+        -h | --help)
+            echo "$1"
+            exit 0
+            ;;
+    esac
+}
+
 is_recent() {
     "$1" -c 'import sys; sys.exit(sys.version_info[:2] < (3, 11))' 2>/dev/null
 }
@@ -65,6 +75,9 @@ install() {
 
 # set_up semantic, or set_up semantic,dev
 set_up() {
+    if [ -n "${PYTHON:-}" ]; then
+        command -v "$PYTHON" >/dev/null || fail "PYTHON=$PYTHON does not exist; name a Python 3.11 or newer"
+    fi
     if [ -n "${PYTHON:-}" ] && [ -x "$venv/bin/python" ]; then
         [ "$(version_of "$PYTHON")" = "$(version_of "$venv/bin/python")" ] ||
             fail "PYTHON=$PYTHON is not the Python $(version_of "$venv/bin/python") of .venv; remove .venv to change it"

@@ -33,6 +33,21 @@ def test_every_script_that_is_named_is_there() -> None:
     assert all(os.access(ROOT / name, os.X_OK) for name in named)
 
 
+@pytest.mark.parametrize("name", ["scripts/demo", "scripts/test"])
+def test_a_script_tells_what_it_does_when_asked(name: str) -> None:
+    done = subprocess.run([ROOT / name, "--help"], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.startswith(f"usage: {name}")
+
+
+def test_a_python_that_does_not_exist_is_named() -> None:
+    environment = {**os.environ, "PYTHON": "python9"}
+    done = subprocess.run(
+        [ROOT / "scripts/demo"], env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "PYTHON=python9 does not exist" in done.stderr
+
+
 def within(part: object, whole: object) -> bool:
     if isinstance(part, dict) and isinstance(whole, dict):
         return all(name in whole and within(value, whole[name]) for name, value in part.items())
@@ -72,6 +87,7 @@ def test_the_command_line_answers_as_shown(tmp_path: Path) -> None:
     (session,) = blocks("console")
     environment = {**os.environ, "PATH": f"{OMS.parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100"}
     script = "\n".join(f"{command}\necho '--next--'" for command, _ in steps(session))
+    subprocess.run([OMS, "kb", "index"], capture_output=True, timeout=300, check=True)  # else a search would tell of it
     done = subprocess.run(
         ["sh", "-c", script], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
