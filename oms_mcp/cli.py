@@ -6,9 +6,11 @@ Exit codes: 0 done, 1 refused (or an expectation differs, or a problem was found
 # ruff: noqa: PLC0415, PLR0917 - a command loads only what it needs; commands have as many options as they have choices
 
 import io
+import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import takewhile
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,19 +24,26 @@ if TYPE_CHECKING:
 
 SESSION = "cli"
 REFUSED, MISUSED = 1, 2
-_PAGE = 50
+TOOLSETS = "orders, executions, queries, states, knowledge (all five by default), raw,"
 _HITS = 5
 _READ = 20_000
 
 
+_USAGE_ERROR = typer.BadParameter.__bases__[0]  # typer names it nowhere else
+
+
 class _Oms(TyperGroup):
-    """The commands of `oms`; whatever one of them refuses becomes one panel and an exit code."""
+    """The commands of `oms`; whatever one of them refuses becomes one panel, or one JSON document, and an exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as typer's
+        ctx.obj = "--json" in takewhile(lambda word: word != "--", args)  # known before anything else is read
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as typer's
         try:
             return super().invoke(ctx)
         except Exception as error:
-            code = _report(error, as_json=bool(ctx.obj))
+            code = _report(error, as_json=ctx.obj)
             if code is None:
                 raise
             raise typer.Exit(code) from None
@@ -43,25 +52,29 @@ class _Oms(TyperGroup):
 def _report(error: Exception, *, as_json: bool) -> int | None:
     """Tell what was refused or typed wrongly; None when the error is neither."""
     from oms_engine import Refused, ScenarioError, SettingsError
-    from oms_engine.errors import StoreUnavailable
+    from oms_engine.errors import StoreUnavailable, problem
     from oms_mcp import printing
     from oms_mcp.inputs import Misuse
     from oms_mcp.shapes import problem_from
 
     titles = {Misuse: "usage", SettingsError: "settings", ScenarioError: "scenario", StoreUnavailable: "database"}
-    if type(error) in titles:
-        printing.complaint(titles[type(error)], str(error))
-        return MISUSED
-    told = problem_from(error)
+    typed_wrongly = type(error) in titles or (as_json and isinstance(error, _USAGE_ERROR))
+    told = problem_from(error) or (problem("OMS-VAL-004", _words(error)) if typed_wrongly else None)
     if told is None:
         return None
     if as_json:
         printing.print_json({"error": told.to_wire()})
+    elif typed_wrongly:
+        printing.complaint(titles[type(error)], str(error))
     elif isinstance(error, Refused):
         printing.problem(told.to_wire(), printing.err())
     else:
         printing.complaint("refused", str(error))
-    return REFUSED
+    return MISUSED if typed_wrongly else REFUSED
+
+
+def _words(error: Exception) -> str:
+    return str(getattr(error, "format_message", error.__str__)())
 
 
 app = typer.Typer(
@@ -82,11 +95,6 @@ def _examples(*lines: str) -> str:
     return "\n\n".join(["Examples:", *(line.replace("[", r"\[") for line in lines)])
 
 
-def _set_machine(ctx: typer.Context, value: bool) -> bool:
-    ctx.find_root().obj = value
-    return value
-
-
 def _show_version(value: bool) -> None:
     if value:
         from importlib.metadata import version
@@ -98,11 +106,12 @@ def _show_version(value: bool) -> None:
 Db = Annotated[
     str, typer.Option("--db", envvar="OMS_DB", metavar="PATH", help="Database file; created when there is none.")
 ]
+Kept = Annotated[str, typer.Option("--db", envvar="OMS_DB", metavar="PATH", help="Database file; it must exist.")]
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="A setting; repeatable. OMS_SETTINGS=FILE gives many."),
 ]
-Json = Annotated[bool, typer.Option("--json", callback=_set_machine, help="One JSON document for machines.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document for machines.")]
 
 
 @app.callback()
@@ -116,11 +125,10 @@ def _root(
 @contextmanager
 def _engine(db: str, pairs: Sequence[str] | None, *, needed_by: str = "") -> Iterator["Engine"]:
     from oms_engine import Engine
-    from oms_mcp.inputs import read_settings, required_database
+    from oms_mcp.inputs import named_database, read_settings, required_database
 
     settings = read_settings(pairs or ())
-    if needed_by:
-        db = required_database(db, needed_by)
+    db = required_database(db, needed_by) if needed_by else named_database(db)
     with Engine.open(db or ":memory:", settings=settings, session_id=SESSION) as engine:
         yield engine
 
@@ -131,15 +139,15 @@ def _engine(db: str, pairs: Sequence[str] | None, *, needed_by: str = "") -> Ite
 def serve(
     db: Db = "",
     toolsets: Annotated[
-        str, typer.Option("--toolsets", envvar="OMS_TOOLSETS", metavar="NAMES", help="Comma-separated; or all.")
+        str, typer.Option("--toolsets", envvar="OMS_TOOLSETS", metavar="NAMES", help=f"{TOOLSETS} or all.")
     ] = "",
     pairs: Set = None,
 ) -> None:
     """Serve the tools to an MCP client over stdio; without --db in a private sandbox."""
-    from oms_mcp.inputs import read_settings
+    from oms_mcp.inputs import named_database, read_settings
     from oms_mcp.server import serve as serve_stdio
 
-    serve_stdio(db=db, toolsets=toolsets, settings=read_settings(pairs or ()))
+    serve_stdio(db=named_database(db), toolsets=toolsets, settings=read_settings(pairs or ()))
 
 
 @app.command(
@@ -259,7 +267,7 @@ def query(
     sort: Annotated[str, typer.Option(help="field,DESC;field2,ASC; newest first when not given.")] = "",
     page: Annotated[str, typer.Option(metavar="N", help="Page, counted from 0.")] = "0",
     size: Annotated[str, typer.Option(metavar="N", help="Rows on a page.")] = "",
-    db: Db = "",
+    db: Kept = "",
     pairs: Set = None,
     as_json: Json = False,
 ) -> None:
@@ -280,7 +288,7 @@ OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="An orderId.")]
 
 
 @app.command(epilog=_examples("oms show O1 --db orders.db", "oms show O1 --json --db orders.db"))
-def show(order_id: OrderId, db: Db = "", pairs: Set = None, as_json: Json = False) -> None:
+def show(order_id: OrderId, db: Kept = "", pairs: Set = None, as_json: Json = False) -> None:
     """Show an order, its executions and what can follow."""
     from oms_mcp import printing
     from oms_mcp.shapes import order_wire
@@ -298,7 +306,7 @@ def history(
     order_id: OrderId,
     after: Annotated[int, typer.Option(min=0, help="Only events behind this position.")] = 0,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="So many events at most.")] = 500,
-    db: Db = "",
+    db: Kept = "",
     pairs: Set = None,
     as_json: Json = False,
 ) -> None:
@@ -329,15 +337,20 @@ def check(
     order_id: Annotated[str, typer.Option("--order", metavar="ORDER", help="Start where this order is.")] = "",
     from_state: Annotated[str, typer.Option("--from", metavar="STATE", help="Start in this state.")] = "",
     profile: Annotated[str, typer.Option(help="standard, matrix or desk; the engine's own when not given.")] = "",
-    db: Db = "",
+    db: Kept = "",
     pairs: Set = None,
     as_json: Json = False,
 ) -> None:
     """Ask the lifecycle whether a path is possible; exits with 1 when it is not."""
+    from oms_engine import Refused
     from oms_mcp import printing
+    from oms_mcp.inputs import in_options
 
     with _engine(db if order_id else "", pairs, needed_by="check --order" if order_id else "") as engine:
-        checked = engine.check(order_id=order_id, from_state=from_state, path=path or (), profile=profile)
+        try:
+            checked = engine.check(order_id=order_id, from_state=from_state, path=path or (), profile=profile)
+        except Refused as refused:
+            raise Refused(in_options(refused.problem, order_id=order_id, from_state=from_state)) from None
     if as_json:
         printing.print_json(checked.to_wire())
     else:
@@ -347,7 +360,7 @@ def check(
 
 
 @app.command(epilog=_examples("oms rebuild --db orders.db"))
-def rebuild(db: Db = "", pairs: Set = None, as_json: Json = False) -> None:
+def rebuild(db: Kept = "", pairs: Set = None, as_json: Json = False) -> None:
     """Write the read model anew from the events."""
     from oms_mcp import printing
 
@@ -358,16 +371,17 @@ def rebuild(db: Db = "", pairs: Set = None, as_json: Json = False) -> None:
     if as_json:
         printing.print_json({"eventsRead": read, "counts": made})
     else:
-        printing.say(f"rebuilt {made['orders']} orders and {made['executions']} executions from {read} events")
+        orders, executions = (printing.counted(made[f"{name}s"], name) for name in ("order", "execution"))
+        printing.say(f"rebuilt {orders} and {executions} from {printing.counted(read, 'event')}")
 
 
 @app.command(epilog=_examples("oms doctor", "oms doctor --db orders.db --json"))
-def doctor(db: Db = "", as_json: Json = False) -> None:
+def doctor(db: Kept = "", pairs: Set = None, as_json: Json = False) -> None:
     """Look whether everything is in place; exits with 1 when there is a problem."""
     from oms_mcp import printing
     from oms_mcp.doctor import examine
 
-    wire = examine(db)
+    wire = examine(db, pairs or ())
     if as_json:
         printing.print_json(wire)
     else:
@@ -403,13 +417,23 @@ def search(
     by_meaning = question.strip() != "" and mode in {"auto", "semantic"}
     with _library(semantic=by_meaning) as library:
         if by_meaning:
-            with printing.waiting("loading semantic search"):
-                library.warm_up(wait=True)
+            _load(library)
         found = library.search(question, category=category, status=status, limit=limit, mode=mode)  # type: ignore[arg-type] # the library refuses unknown modes
     if as_json:
         printing.print_json(found.to_wire())
     else:
         printing.hits(found.to_wire())
+
+
+def _load(library: "Library") -> None:
+    """Load semantic search, and show how far it is where its index has to be built first."""
+    from knowledge_base import KnowledgeBaseError
+    from oms_mcp import printing
+
+    with suppress(KnowledgeBaseError), printing.progress("building the semantic index, once for all") as progress:
+        library.build_index(progress)  # where it cannot be built, the search itself says so
+    with printing.waiting("loading semantic search"):
+        library.warm_up(wait=True)
 
 
 @kb.command(
@@ -457,7 +481,7 @@ def index(as_json: Json = False) -> None:
     from oms_mcp import printing
 
     with _library(semantic=True) as library:
-        with printing.progress("embedding") as progress:
+        with printing.progress("building the semantic index") as progress:
             library.build_index(progress)
         wire = library.status().to_wire()
     if as_json:
@@ -471,4 +495,22 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without Unicode gets escapes, not a traceback
-    app(prog_name="oms")
+    try:
+        try:
+            app(prog_name="oms")
+        finally:
+            sys.stdout.flush()
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        sys.exit(_unwritten(error))
+
+
+def _unwritten(error: OSError) -> int:
+    """Nothing more can be written to standard output; a reader that went away wants to hear nothing about it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left in the buffer goes there
+    if isinstance(error, BrokenPipeError):
+        return REFUSED
+    with suppress(OSError):
+        sys.stderr.write(f"oms: the answer cannot be written: {error.strerror}\n")
+    return MISUSED

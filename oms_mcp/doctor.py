@@ -5,7 +5,7 @@ import platform
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -29,10 +29,10 @@ class Finding(NamedTuple):
     remedy: str = ""
 
 
-def examine(db: str) -> dict[str, Any]:
+def examine(db: str, pairs: Sequence[str] = ()) -> dict[str, Any]:
     """Look at everything; `ok` is false when anything is a problem."""
     findings = [finding for look in (_python, _packages, _sqlite, _library) for finding in look()]
-    findings.append(_database(db))
+    findings += [_settings(pairs), _database(db)]
     return {
         "ok": all(finding.status != "problem" for finding in findings),
         "checks": [{name: value for name, value in finding._asdict().items() if value != ""} for finding in findings],
@@ -139,6 +139,19 @@ def _cache(folder: Path) -> Finding:
     )
 
 
+def _settings(pairs: Sequence[str]) -> Finding:
+    """The settings of OMS_SETTINGS and --set, read as any command reads them."""
+    from oms_engine import SettingsError  # noqa: PLC0415 - after the parts that must be there first
+    from oms_mcp.inputs import Misuse, read_settings  # noqa: PLC0415 - as above
+
+    try:
+        given = read_settings(pairs)
+    except (Misuse, SettingsError) as error:
+        return Finding("settings", "problem", str(error), "correct --set, or the file that OMS_SETTINGS names")
+    named = ", ".join(f"{name} {value}" for name, value in given.items())
+    return Finding("settings", "ok", named or "none given: the defaults hold")
+
+
 def _database(db: str) -> Finding:
     """The database, opened for reading only."""
     from oms_mcp.inputs import database_file  # noqa: PLC0415 - it stands on the engine
@@ -146,6 +159,10 @@ def _database(db: str) -> Finding:
     file = database_file(db)
     if file is None:
         return Finding("database", "note", "none given: commands run in a private sandbox", "--db PATH or OMS_DB")
+    if file.is_dir():
+        return Finding("database", "problem", f"{file} is a folder", "name a file in it")
+    if not file.parent.is_dir():
+        return Finding("database", "problem", f"the folder of {file} does not exist", "create it, or give another file")
     if not file.exists():
         return Finding("database", "note", f"{file} does not exist yet; the first command with --db creates it")
     try:
@@ -157,6 +174,7 @@ def _database(db: str) -> Finding:
 
 def _contents(connection: sqlite3.Connection, file: Path) -> Finding:
     from oms_engine.storage.schema import APPLICATION_ID, VERSION  # noqa: PLC0415 - as above
+    from oms_mcp.printing import counted  # noqa: PLC0415 - as above
 
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     number = connection.execute("PRAGMA user_version").fetchone()[0]
@@ -169,4 +187,5 @@ def _contents(connection: sqlite3.Connection, file: Path) -> Finding:
         return Finding("database", "problem", f"{file} is damaged: {sound}", "restore it from a copy")
     journal = connection.execute("PRAGMA journal_mode").fetchone()[0]
     counts = [connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in ("orders", "events")]  # noqa: S608 - own names
-    return Finding("database", "ok", f"{file}: {counts[0]} orders, {counts[1]} events, journal {journal}")
+    orders, events = counted(counts[0], "order"), counted(counts[1], "event")
+    return Finding("database", "ok", f"{file}: {orders}, {events}, journal {journal}")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from oms_engine.errors import ScenarioError, SettingsError, shown
+from oms_engine.errors import Problem, ScenarioError, SettingsError, shown
 from oms_engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def read_text(name: str) -> str:
 
 def read_envelopes(source: str) -> Envelopes:
     """Envelopes from JSON text, a file, or `-`: one object, an array of objects, or one object per line."""
-    inline = source.lstrip()[:1] in {"{", "["}
+    inline = source.lstrip()[:1] in {"{", "[", ""} or (_is_scalar(source) and not Path(source).exists())
     text = source if inline else read_text(source)
     name = "the argument" if inline else source
     if not text.strip():
@@ -66,6 +66,13 @@ def read_envelopes(source: str) -> Envelopes:
     except _TwiceError as error:
         raise Misuse(f"{name}: {error}") from None
     return Envelopes(whole, batch=True) if isinstance(whole, list) else Envelopes([whole], batch=False)
+
+
+def _is_scalar(text: str) -> bool:
+    try:
+        return not isinstance(json.loads(text), list | dict)
+    except (ValueError, RecursionError):
+        return False
 
 
 class _TwiceError(Exception):
@@ -122,7 +129,10 @@ def read_settings(pairs: Sequence[str]) -> dict[str, Any]:
 def _settings_file(name: str) -> dict[str, Any]:
     from oms_engine.simulation.plain_yaml import YamlError, read_documents  # noqa: PLC0415 - only a file needs YAML
 
-    text = read_text(name)
+    try:
+        text = read_text(name)
+    except Misuse as error:
+        raise Misuse(f"OMS_SETTINGS {error}") from None
     try:
         documents = [_json(text)] if text.lstrip()[:1] == "{" else [data for _, data in read_documents(text)]
     except json.JSONDecodeError as error:
@@ -143,7 +153,16 @@ def database_file(url: str) -> Path | None:
     """The file that a database name means; None for one in memory."""
     if url.strip() in {"", ":memory:", "sqlite://", "sqlite:///", "sqlite:///:memory:"}:
         return None
-    return Path(url.removeprefix("sqlite:///"))
+    file = Path(url.removeprefix("sqlite:///"))
+    return file.expanduser() if file.parts[:1] == ("~",) else file
+
+
+def named_database(url: str) -> str:
+    """The database name, its file with a leading ~ replaced; empty where nothing is named."""
+    file = database_file(url)
+    if file is not None and file.is_dir():
+        raise Misuse(f"{shown(str(file))} is a folder; name a file in it")
+    return url if file is None else str(file)
 
 
 def required_database(url: str, command: str) -> str:
@@ -156,7 +175,20 @@ def required_database(url: str, command: str) -> str:
         )
     if not file.exists():
         raise Misuse(f"there is no database {shown(str(file))}; oms exec --db PATH creates one with its first command")
-    return url
+    return named_database(url)
+
+
+def in_options(problem: Problem, *, order_id: str, from_state: str) -> Problem:
+    """What the engine says about a check, in the words of the command line."""
+    if order_id and from_state:
+        return problem.model_copy(update={"detail": "--order and --from both name a start; give one of them"})
+    if not order_id and not from_state and _is_no_state(problem):
+        return problem.model_copy(update={"hint": f"{problem.hint}; to start where an order is, name it with --order"})
+    return problem
+
+
+def _is_no_state(problem: Problem) -> bool:
+    return any(found.rule_id == "ORD-21" and found.field != "profile" for found in problem.violations)
 
 
 def read_scenarios(target: str) -> "list[Scenario]":

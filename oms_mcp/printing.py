@@ -5,6 +5,7 @@ Texts of callers and venues are printed as text: never as markup, and never as c
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
@@ -26,9 +27,34 @@ _MAX_PANELS = 5
 _MAX_VALUE = 200
 _GAP = 2
 _LEAST_WIDTH = 12
-_KEPT_WHOLE = ("orderId", "id", "command", "event", "next", "state", "status")
+_NEVER_FOLDED = ("path",)
+_KEPT_WHOLE = (*_NEVER_FOLDED, "orderId", "id", "command", "event", "next", "state", "status")
 _LOUD = {"FAILED": "red", "REJ": "red", "LIVE": "green", "FILLED": "green", "OK": "green", "WARNING": "yellow"}
 _CHANGES = ("cancelState", "orderQty", "cumQty", "leavesQty", "avgPx")
+
+
+_FOR_PEOPLE = {
+    "get_order and include=executions": "oms show",
+    "search_orders": "oms query",
+    "check_transitions": "oms check",
+    "get_order": "oms show",
+    "order_history": "oms history",
+    "read_kb": "oms kb read",
+    "search_kb": "oms kb search",
+}
+"""Tools that messages of the engine name -> the command that does it here."""
+
+_QUOTED_OR_TOOL = re.compile(rf'"(?:[^"\\]|\\.)*"|\b(?:{"|".join(_FOR_PEOPLE)})\b')
+
+
+def for_people(message: str) -> str:
+    """A message of the engine with commands in place of tools; what is quoted in it stays as it is."""
+    return _QUOTED_OR_TOOL.sub(lambda found: _FOR_PEOPLE.get(found[0], found[0]), message)
+
+
+def counted(number: int, name: str) -> str:
+    """1 order, 2 orders."""
+    return f"{number} {name}" if number == 1 else f"{number} {name}s"
 
 
 def out() -> Console:
@@ -93,7 +119,7 @@ def table(
 
 
 def _widths(cells: Sequence[Sequence[Text]], columns: Sequence[str], right: Sequence[str], room: int) -> list[int]:
-    """Column widths that fit the room: sentences give way first, then headings, then everything."""
+    """Column widths that fit the room: sentences give way first, then headings, then everything but a path."""
     longest = [max((row[n].cell_len for row in cells), default=0) for n in range(len(columns))]
     widths = [max(length, len(name)) for length, name in zip(longest, columns, strict=True)]
     words = [max(map(len, name.split()), default=0) for name in columns]
@@ -102,7 +128,8 @@ def _widths(cells: Sequence[Sequence[Text]], columns: Sequence[str], right: Sequ
         for length, width, word, name in zip(longest, widths, words, columns, strict=True)
     ]
     excess = sum(widths) + _GAP * (len(widths) - 1) - room
-    for floor in (floors, [1] * len(widths)):
+    least_of_all = floors if {*columns} & {*_NEVER_FOLDED} else [1] * len(widths)
+    for floor in (floors, least_of_all):
         while excess > 0 and any(width > least for width, least in zip(widths, floor, strict=True)):
             widest = max(range(len(widths)), key=lambda n: (widths[n] > floor[n], widths[n]))
             widths[widest] -= 1
@@ -133,7 +160,7 @@ def say(message: str) -> None:
 
 def complaint(title: str, message: str) -> None:
     """One red panel about what was typed."""
-    _panel(err(), title, [Text(clean(message), overflow="fold")])
+    _panel(err(), title, [Text(clean(for_people(message)), overflow="fold")])
 
 
 def _panel(console: Console, title: str, lines: Sequence[RenderableType]) -> None:
@@ -151,15 +178,15 @@ def problem(error: Wire, console: Console) -> None:
         pairs.append(("rule", f"{violations[0]['ruleId']} (field {violations[0]['field']})"))
     if "fromState" in context:
         pairs.append(("state", f"{context['fromState']}; possible next: {allowed}"))
-    pairs.append(("way out", error["hint"]))
-    body: list[RenderableType] = [_text(error["detail"])]
+    pairs.append(("way out", for_people(error["hint"])))
+    body: list[RenderableType] = [_text(for_people(error["detail"]))]
     if len(violations) > 1:
-        rows = ([found["ruleId"], found["field"], found["message"]] for found in violations)
+        rows = ([found["ruleId"], found["field"], for_people(found["message"])] for found in violations)
         room = min(_PANEL_WIDTH, console.width) - _FRAME
         body = [Text(f"{len(violations)} rules are broken"), table(rows, "rule", "field", "what", room=room)]
     _panel(console, f"refused: {error['errorCode']} {error['title']}", [*body, facts(pairs)])
     cited = dict.fromkeys([error["citation"], *(violation["citation"] for violation in violations)])
-    for citation in [*cited][:_MAX_PANELS]:
+    for citation in cited:
         console.print(Text(f"  oms kb read {citation}", style="cyan"), soft_wrap=True)
 
 
@@ -250,6 +277,8 @@ def page(entity: str, wire: Wire) -> None:
     at = wire["page"]
     found = at["totalElements"]
     shown = f"{found} found" if at["totalPages"] <= 1 else f"{found} found, page {at['number']} of {at['totalPages']}"
+    if found and not rows:
+        shown = f"{found} found, none on page {at['number']}: the last page is {at['totalPages'] - 1}"
     more = f"; --page {at['number'] + 1} shows more" if at["number"] + 1 < at["totalPages"] else ""
     console.print(Text(f"{shown} (pages count from 0){more}" if at["totalPages"] > 1 else shown, style="dim"))
 
@@ -367,7 +396,7 @@ def check(wire: Wire) -> None:
     if wire["valid"]:
         console.print(Text.assemble(("possible", "bold green"), f"  {path}" if path else "  an order begins as NEW"))
     else:
-        console.print(Text.assemble(("not possible", "bold red"), "  ", wire["errorMessage"]))
+        console.print(Text.assemble(("not possible", "bold red"), "  ", for_people(wire["errorMessage"])))
     console.print(Text(f"profile {wire['profile']}", style="dim"))
     console.print(next_states(wire["nextStates"]))
 
@@ -387,7 +416,7 @@ def run(wire: Wire) -> None:
         console.print(_differences(wire["differences"]))
         for found in wire["differences"]:
             if "note" in found:
-                console.print(Text(f"{found['place']}: {clean(found['note'])}", style="dim"))
+                console.print(Text(f"{found['place']}: {for_people(clean(found['note']))}", style="dim"))
     if wire["orders"]:
         console.print()
         rows, columns, right = _orders(wire["orders"])
@@ -471,8 +500,11 @@ def reading(wire: Wire) -> None:
 
 def overview(wire: Wire) -> None:
     """All documents of the knowledge base."""
+    console = out()
     rows = [[each["path"], each["title"], each["status"], each["sections"]] for each in wire["documents"]]
-    out().print(table(rows, "path", "title", "status", "sections", right=("sections",)))
+    made = table(rows, "path", "title", "status", "sections", right=("sections",))
+    console.width = max(console.width, sum((column.width or 0) + _GAP for column in made.columns))
+    console.print(made, crop=False)
 
 
 def doctor(wire: Wire) -> None:
@@ -492,11 +524,18 @@ def doctor(wire: Wire) -> None:
 def progress(what: str) -> Iterator[Any]:
     """A bar on standard error while something takes its time; yields the function to call with (done, all).
 
-    Nothing is drawn when standard error is no terminal.
+    Where standard error is no terminal, one line says that it has begun.
     """
     console = err()
     if not console.is_terminal:
-        yield lambda _done, _total: None
+        begun: list[str] = []
+
+        def tell(_done: int, _total: int) -> None:
+            if not begun:
+                begun.append(what)
+                note(f"{what} ...")
+
+        yield tell
         return
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as bar:
