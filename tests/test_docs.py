@@ -132,9 +132,32 @@ def test_the_section_of_a_rule_names_the_code_that_the_rule_gives(library: Libra
     assert code in library.read(citation(rule)).text
 
 
-def test_the_guide_to_scenarios_lists_every_setting() -> None:
-    rows = _table("guides/write-a-scenario.md", "21-settings")
-    assert {name for row in rows[2:] for name in re.findall(r"`([^`]+)`", row[0])} == set(Settings.names())
+def test_the_list_of_settings_has_every_setting_with_its_default_and_an_example() -> None:
+    rows = [[cell.strip("`") for cell in row] for row in _table("framework/settings.md", "2-all-settings")[2:]]
+    assert [name for name, *_ in rows] == list(Settings.names())
+    for name, default, _, example in rows:
+        key, _, value = example.partition("=")
+        assert key == name
+        assert Settings.of({name: default}) == Settings(), name
+        assert (Settings.of({key: value}) == Settings()) == (name == "lifecycle.profile"), name
+
+
+GUIDES = ("guides/first-order.md", "guides/write-a-scenario.md")
+
+
+@pytest.mark.parametrize("guide", GUIDES)
+def test_every_command_of_a_guide_can_be_typed(
+    guide: str, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMS_CACHE_DIR", str(tmp_path / "cache"))
+    for name in ("OMS_DB", "OMS_SETTINGS"):
+        monkeypatch.delenv(name, raising=False)
+    Path("my-scenario.yaml").write_text(library.scenario("first-order#first-order").text)
+    document = CORPUS.documents[guide]
+    for words, stdin in (*_blocks_of_commands(document), *_rows_of_commands(document)):
+        done = CliRunner().invoke(app, words, input=stdin)
+        assert done.exit_code == 0, f"oms {words}: {done.output}"
 
 
 def test_the_table_of_transitions_is_the_one_in_the_code() -> None:
