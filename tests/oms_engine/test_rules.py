@@ -252,10 +252,6 @@ COMMAND_BOUNDARIES: list[tuple[str, str, str, Changes, Changes]] = [
     ("WHK-03", "PART", "ExecutionBustCmd", {"executionId": "e1"}, {}),
 ]
 
-_WITHOUT_LENGTHS = pytest.mark.xfail(
-    strict=True, reason="whack and bust do not ask ORD-18, and other fields than texts do"
-)
-
 ELSEWHERE = {
     "ENV-01": "test_envelopes.py: without a known type there is no command to ask",
     "ENV-05": "test_idempotency.py",
@@ -405,7 +401,7 @@ _FOUND_BY = ("orderId", "execId")
 @pytest.mark.parametrize(
     ("kind", "state", "name", "most"),
     [
-        pytest.param(kind, state, name, most, marks=_WITHOUT_LENGTHS if "Execution" in kind else ())
+        (kind, state, name, most)
         for kind, (state, texts) in COMMAND_TEXTS.items()
         for name, most in texts.items()
         if name not in _FOUND_BY
@@ -432,12 +428,7 @@ def test_texts_that_fill_their_fields_are_accepted(kind: str, state: str, texts:
 
 @pytest.mark.parametrize(
     ("kind", "name"),
-    [
-        pytest.param(kind, name, marks=_WITHOUT_LENGTHS if "Execution" in kind else ())
-        for kind, (_, texts) in COMMAND_TEXTS.items()
-        for name in _FOUND_BY
-        if name in texts
-    ],
+    [(kind, name) for kind, (_, texts) in COMMAND_TEXTS.items() for name in _FOUND_BY if name in texts],
 )
 def test_the_length_of_an_id_is_asked_also_where_it_finds_nothing(kind: str, name: str) -> None:
     assert ("ORD-18", VAL5, name) in _asked_alone({"type": kind, name: "x" * 65})
@@ -475,7 +466,6 @@ def test_the_lists_name_every_text_and_every_decimal() -> None:
         assert fields(command, str | None) == {*ENVELOPE_TEXTS, *texts}
 
 
-@_WITHOUT_LENGTHS
 def test_only_texts_are_measured() -> None:
     measured = {(kind, rule.field) for kind, rule in _all_rules() if rule.id == "ORD-18"}
     parts = {kind: texts for kind, (_, texts) in COMMAND_TEXTS.items()}

@@ -141,7 +141,7 @@ def texts_and_numbers_fit(record: type[Record], place: str | None = None) -> tup
         kind = str(info.annotation)
         if "Decimal" in kind:
             rules.append(_digits(name, str(info.alias), place))
-        elif "str" in kind:
+        elif info.annotation in {str, str | None}:
             rules.append(_length(name, str(info.alias), place))
     return tuple(rules)
 

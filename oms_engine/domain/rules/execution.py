@@ -166,7 +166,7 @@ def _active(facts: BustFacts) -> bool:
     return execution is not None and execution.is_active
 
 
-BUST: tuple[Rule[BustFacts], ...] = (
+_TAKE_BACK: tuple[Rule[BustFacts], ...] = (
     required("execId", "exec_id", "name the execution"),
     readable("requestedBy", "requested_by"),
     rule(
@@ -231,6 +231,9 @@ BUST: tuple[Rule[BustFacts], ...] = (
 )
 
 
+BUST: tuple[Rule[BustFacts], ...] = (*_TAKE_BACK, *texts_and_numbers_fit(ExecutionBustCmd))
+
+
 def _status(facts: BustFacts) -> str:
     execution = execution_of(facts)
     return execution.status if execution else ""
@@ -279,7 +282,8 @@ def _two_people(facts: WhackFacts) -> bool:
 
 
 WHACK: tuple[Rule[WhackFacts], ...] = (
-    *BUST,
+    *_TAKE_BACK,
+    *texts_and_numbers_fit(ExecutionWhackCmd),
     readable("approvedBy", "approved_by"),
     rule(
         "WHK-01",
