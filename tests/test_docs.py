@@ -1,11 +1,13 @@
 """Do the documents tell the truth? What they claim is run, looked up in the code, and followed."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path, PurePosixPath
 
 import pytest
+from typer.testing import CliRunner
 
 from knowledge_base import PACKAGED_CORPUS, Library
 from knowledge_base.documents import Corpus
@@ -19,6 +21,7 @@ from oms_engine.settings import Settings
 from oms_engine.simulation.run import run_scenario
 from oms_engine.simulation.scenario import parse_scenarios
 from oms_engine.workflows import WORKFLOWS, rules_of
+from oms_mcp.cli import app
 
 RULE_PAGE = "framework/validation-rules.md"
 CODE_PAGE = "framework/error-handling.md"
@@ -158,6 +161,20 @@ def test_every_command_of_a_guide_can_be_typed(
     for words, stdin in (*_blocks_of_commands(document), *_rows_of_commands(document)):
         done = CliRunner().invoke(app, words, input=stdin)
         assert done.exit_code == 0, f"oms {words}: {done.output}"
+
+
+def _blocks_of_commands(document: Document) -> Iterator[tuple[list[str], str]]:
+    for fence in document.fences:
+        if fence.info == "bash":
+            command, _, stdin = fence.text.partition("\n")
+            yield shlex.split(command.partition(" <<")[0])[1:], stdin.replace("END", "")
+
+
+def _rows_of_commands(document: Document) -> Iterator[tuple[list[str], str]]:
+    commands = [found[1] for line in document.lines if (found := re.match(r"\| `oms ([^`]+)` \|", line))]
+    assert commands
+    for command in commands:
+        yield [*shlex.split(command), *(["--mode", "keyword"] if "search" in command else [])], ""
 
 
 def test_the_table_of_transitions_is_the_one_in_the_code() -> None:
