@@ -49,6 +49,8 @@ def _why(error: ErrorDetails) -> str:
             return f"use one of {str(error['ctx']['expected']).replace(' or ', ', ')}"
         case "bool_parsing" | "bool_type":
             return "use true or false"
+        case "int_parsing" | "int_type" | "int_from_float":
+            return "use a whole number"
         case _:
             return str(error["msg"]).removeprefix("Value error, ")
 

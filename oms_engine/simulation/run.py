@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from decimal import ROUND_HALF_UP, Decimal, localcontext
+from decimal import Decimal
 from typing import Any
 
 from pydantic_core import PydanticCustomError
@@ -12,6 +12,7 @@ from oms_engine.domain.commands import CommandResult
 from oms_engine.domain.events import StoredEvent
 from oms_engine.domain.lifecycle import TransitionCheck
 from oms_engine.domain.model import Order
+from oms_engine.domain.quantities import round_half_up
 from oms_engine.engine import Engine
 from oms_engine.errors import Problem, Refused, ScenarioError, shown
 from oms_engine.record import Record, instant_text, parse_decimal, parse_instant
@@ -297,5 +298,4 @@ def _average(actual: Decimal, expected: object) -> Decimal:
     """The average with as many decimals as the expectation has, at least 4, half-up."""
     digits = len(str(expected).partition(".")[2])
     low, high = _AVERAGE_DIGITS
-    with localcontext(prec=200):
-        return actual.quantize(Decimal(1).scaleb(-min(max(digits, low), high)), rounding=ROUND_HALF_UP)
+    return round_half_up(actual, min(max(digits, low), high))

@@ -67,6 +67,7 @@ def test_a_setting_may_come_as_text_of_a_command_line(name: str, text: object, k
         ("whack.levels", "1,2", "field required"),
         ("approvers", {"bob": "CEO"}, "'SENIOR_TRADER'"),
         ("whack.fourEyes", "perhaps", "use true or false"),
+        ("query.maxSize", "abc", "use a whole number"),
         ("staleExecutionHours", "1000001", "at most 1000000 hours"),
         ("query.maxSize", 0, "greater than or equal to 1"),
     ],
