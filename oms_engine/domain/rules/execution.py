@@ -26,16 +26,6 @@ FILL_TYPES = ("F", "1", "2")
 _on_fill = RulesAbout("execution", ExecutionReport(), "ExecutionCreateCmd")
 
 
-def _present(rule_id: str, field: str, name: str, remedy: str) -> Rule[FillFacts]:
-    return _on_fill(
-        rule_id,
-        "OMS-VAL-003",
-        field,
-        lambda e, _: bool(str(getattr(e, name) if getattr(e, name) is not None else "").strip()),
-        lambda *_: f"{field} is missing; {remedy}",
-    )
-
-
 def _signed_price(facts: FillFacts) -> bool:
     return facts.state is not None and facts.state.order.price_type in {PriceType.SPREAD, PriceType.YIELD}
 
@@ -74,10 +64,10 @@ CREATE: tuple[Rule[FillFacts], ...] = (
         lambda e, f: f"execution {shown(e.exec_id)} is booked on {order_name(f)} already; nothing was booked again",
         alone=True,
     ),
-    _present("EX-02", "orderId", "order_id", "name the order that was executed"),
-    _present("EX-02", "execId", "exec_id", "give the market's id of the execution"),
-    _present("EX-03", "lastQty", "last_qty", "give the quantity of the fill"),
-    _present("EX-03", "lastPx", "last_px", "give the price of the fill"),
+    _on_fill.present("EX-02", "orderId", "order_id", "name the order that was executed"),
+    _on_fill.present("EX-02", "execId", "exec_id", "give the market's id of the execution"),
+    _on_fill.present("EX-03", "lastQty", "last_qty", "give the quantity of the fill"),
+    _on_fill.present("EX-03", "lastPx", "last_px", "give the price of the fill"),
     _on_fill(
         "EX-03",
         "OMS-VAL-005",

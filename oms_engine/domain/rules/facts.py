@@ -116,6 +116,16 @@ class RulesAbout(Generic[V]):
             alone=alone,
         )
 
+    def present(self, rule_id: str, field: str, name: str, remedy: str) -> Rule[Facts[Any]]:
+        """A field of the part that must be there and not blank."""
+        return self(
+            rule_id,
+            "OMS-VAL-003",
+            field,
+            lambda part, _: getattr(part, name) is not None and bool(str(getattr(part, name)).strip()),
+            lambda *_: f"{field} is missing; {remedy}",
+        )
+
     def _part(self, facts: Facts[Any]) -> V | None:
         part: V | None = getattr(facts.command, self._place)
         return part

@@ -44,16 +44,6 @@ _SIGNED = {PriceType.SPREAD, PriceType.YIELD}
 _on_order = RulesAbout("order", NewOrder(), "OrderCreateCmd")
 
 
-def _present(rule_id: str, field: str, name: str, remedy: str) -> Rule[CreateFacts]:
-    return _on_order(
-        rule_id,
-        "OMS-VAL-003",
-        field,
-        lambda o, _: bool(str(getattr(o, name) or "").strip()),
-        lambda *_: f"{field} is missing; {remedy}",
-    )
-
-
 def _needs(rule_id: str, field: str, name: str, types: set[OrdType]) -> Rule[CreateFacts]:
     return _on_order(
         rule_id,
@@ -110,9 +100,9 @@ CREATE: tuple[Rule[CreateFacts], ...] = (
         lambda _: "order is missing; put the order's fields into the object 'order'",
         scope="OrderCreateCmd",
     ),
-    _present("ORD-02", "symbol", "symbol", "give the ticker of the security"),
-    _present("ORD-03", "side", "side", "give BUY, SELL or another side"),
-    _present("ORD-04", "account", "account", "give the account of the order"),
+    _on_order.present("ORD-02", "symbol", "symbol", "give the ticker of the security"),
+    _on_order.present("ORD-03", "side", "side", "give BUY, SELL or another side"),
+    _on_order.present("ORD-04", "account", "account", "give the account of the order"),
     rule(
         "ORD-05",
         "OMS-VAL-003",
@@ -121,8 +111,8 @@ CREATE: tuple[Rule[CreateFacts], ...] = (
         lambda _: "sessionId is missing and the caller has no session; give a sessionId",
         scope="OrderCreateCmd",
     ),
-    _present("ORD-06", "clOrdId", "cl_ord_id", "give an id of your own that is new in this session"),
-    _present("ORD-07", "ordType", "ord_type", "give MARKET, LIMIT or another order type"),
+    _on_order.present("ORD-06", "clOrdId", "cl_ord_id", "give an id of your own that is new in this session"),
+    _on_order.present("ORD-07", "ordType", "ord_type", "give MARKET, LIMIT or another order type"),
     _on_order(
         "ORD-08",
         "OMS-VAL-003",
