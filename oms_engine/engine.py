@@ -1,28 +1,41 @@
 """What can a program do with the order management engine? Open it, execute commands, ask questions, close it."""
 
-import difflib
 import time
 import uuid
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any, NamedTuple, Self
 
 from oms_engine.domain.catalogue import violation
-from oms_engine.domain.commands import COMMANDS, Command, CommandResult, Draft, parse
+from oms_engine.domain.commands import Command, CommandResult, Draft, OrderCancelCmd, parse
 from oms_engine.domain.events import StoredEvent, stream_of
 from oms_engine.domain.filters import Where, read_query
 from oms_engine.domain.lifecycle import NextState, TransitionCheck, check_path, next_states, read_profile, read_states
-from oms_engine.domain.model import Execution, Order, OrderState
+from oms_engine.domain.model import Execution, Order, OrderState, SettingsState, StreamState
 from oms_engine.domain.rules.envelope import ID_FORM
+from oms_engine.domain.rules.facts import OpenOrder
 from oms_engine.domain.rules.order import obstacles
+from oms_engine.domain.rules.settings import misspelt_roles
 from oms_engine.domain.vocabulary import State
 from oms_engine.errors import Refused, SettingsError, StoreError, problem_of, shown
 from oms_engine.framework.orchestration import PipelineResult, TaskOrchestrator
 from oms_engine.results import Outcome, accepted, refused, repeated, store_failed
-from oms_engine.settings import Settings
+from oms_engine.settings import FIXED_AT_OPENING, Settings
 from oms_engine.storage.event_store import MEMORY, EventStore, translated
-from oms_engine.storage.projections import Progress, project, rebuild
-from oms_engine.storage.queries import Page, run
+from oms_engine.storage.projections import Progress, project, rebuild, refill
+from oms_engine.storage.queries import (
+    Page,
+    Tree,
+    due_orders,
+    last_price,
+    open_orders,
+    pending_orders,
+    quote_request_of,
+    read_tree,
+    run,
+)
 from oms_engine.workflows import PIPELINE, OrderTaskContext
 
 Clock = Callable[[], datetime]
@@ -30,6 +43,10 @@ NewId = Callable[[str], str]
 Listener = Callable[[Sequence[StoredEvent]], None]
 
 MAX_BATCH = 10_000
+
+_SECOND = timedelta(seconds=1)
+_MOST_COUNTED = 100_000
+_MOST_SESSIONS = 1_000
 
 
 def utc_now() -> datetime:
@@ -63,8 +80,10 @@ class Engine:
     def __init__(
         self, store: EventStore, *, settings: Settings, clock: Clock, new_id: NewId, session_id: str = "engine"
     ) -> None:
-        self.settings = settings
         self.session_id = session_id
+        self._opened_with = settings
+        self._effective = (SettingsState(), settings)
+        self._pace = _Pace()
         self._store = store
         self._clock = clock
         self._new_id = new_id
@@ -85,18 +104,38 @@ class Engine:
 
         Args:
             url: A path, `sqlite:///PATH`, or `:memory:` (the default) for a private sandbox.
-            settings: Settings, or a mapping of their dotted names.
+            settings: Settings, or a mapping of their dotted names. Those named here and other than in the store are
+                set there, with an event, as SettingsChangeCmd does.
             clock: Gives the time; time never comes from anywhere else.
             new_id: Makes an id with a given prefix.
             session_id: Session of commands that name none.
 
         Raises:
             StoreUnavailable: The file is foreign, newer, broken or unreachable; it is left as it is.
-            SettingsError: A setting is unknown or impossible.
+            SettingsError: A setting is unknown or impossible, or may not be changed in this store.
         """
         chosen = settings if isinstance(settings, Settings) else Settings.of(settings or {})
-        _check_roles(chosen)
-        return cls(EventStore.open(url), settings=chosen, clock=clock, new_id=new_id, session_id=session_id)
+        if misspelt := misspelt_roles(chosen):
+            raise SettingsError(misspelt)
+        given = chosen.given()
+        fixed = Settings.of({key: value for key, value in given.items() if key in FIXED_AT_OPENING})
+        store = EventStore.open(url, refill=refill)
+        engine = cls(store, settings=fixed, clock=clock, new_id=new_id, session_id=session_id)
+        try:
+            engine._set({key: value for key, value in given.items() if key not in FIXED_AT_OPENING})
+        except BaseException:
+            engine.close()
+            raise
+        return engine
+
+    def _set(self, wanted: Mapping[str, Any]) -> None:
+        """Settings named when opening are set in the store, so that what is decided under them can be explained."""
+        now = self.settings.to_wire()
+        changes = {key: value for key, value in wanted.items() if now[key] != value}
+        if changes:
+            result = self.execute({"type": "SettingsChangeCmd", "changes": changes})
+            if not result.ok:
+                raise SettingsError(f"the settings given cannot be set: {result.message}")
 
     def __enter__(self) -> Self:
         return self
@@ -107,6 +146,19 @@ class Engine:
     def close(self) -> None:
         """Close the store."""
         self._store.close()
+
+    @property
+    def settings(self) -> Settings:
+        """What is set now: what the engine was opened with, and what was changed since."""
+        with self._store.reading():
+            return self._settings_now(self._store.settings())
+
+    def _settings_now(self, changed: SettingsState) -> Settings:
+        known, settings = self._effective
+        if known.version != changed.version:
+            settings = self._opened_with.with_changes(changed.values)
+            self._effective = (changed, settings)
+        return settings
 
     @property
     def mode(self) -> str:
@@ -131,12 +183,13 @@ class Engine:
     ) -> Outcome:
         """As `execute` or `preview`, with the order before and after."""
         draft = _draft(command)
-        unit = _Unit(self._store, self._listeners, dry_run=dry_run)
+        unit = _Unit(self._store, self._listeners, self._pace, dry_run=dry_run)
         try:
             with self._store.writing():
                 return self._carry_out(draft, unit, session_id)
         except StoreError as error:
-            return Outcome(store_failed(self._context(draft, unit, session_id), error), None, None, dry_run)
+            failed = self._context(draft, unit, session_id, SettingsState())
+            return Outcome(store_failed(failed, error), None, None, dry_run)
 
     def execute_many(
         self,
@@ -165,7 +218,7 @@ class Engine:
         with self._store.writing():
             for draft in drafts:
                 with self._store.savepoint():
-                    unit = _Unit(self._store, [published.extend], dry_run=dry_run, nested=True)
+                    unit = _Unit(self._store, [published.extend], self._pace, dry_run=dry_run, nested=True)
                     outcomes.append(self._carry_out(draft, unit, session_id))
                 if atomic and not outcomes[-1].result.ok:
                     break
@@ -176,16 +229,18 @@ class Engine:
         return BatchOutcome(outcomes, len(drafts) - len(outcomes), failed, tuple(warnings))
 
     def _carry_out(self, draft: Draft, unit: "_Unit", session_id: str | None) -> Outcome:
-        context = self._context(draft, unit, session_id)
+        context = self._context(draft, unit, session_id, self._store.settings())
+        unit.begin(context)
         finished = self._orchestrator.run(PIPELINE, context)
         if not finished.success:
             return refused(context, finished)
         return self._repeated(context, finished) if context.repeat else accepted(context, finished)
 
-    def _context(self, draft: Draft, unit: "_Unit", session_id: str | None) -> OrderTaskContext:
+    def _context(self, draft: Draft, unit: "_Unit", session_id: str | None, changed: SettingsState) -> OrderTaskContext:
         return OrderTaskContext(
             draft,
-            settings=self.settings,
+            settings=self._settings_now(changed) if changed.version else self._opened_with,
+            set_before=changed,
             ledger=unit,
             now=self._clock(),
             new_id=self._new_id,
@@ -198,16 +253,17 @@ class Engine:
         repeat = context.repeat
         assert repeat is not None  # noqa: S101 - asked only for a repeat
         events: list[StoredEvent] = []
-        state = self._store.load(repeat.order_id)
+        state = self._store.state(repeat.stream_id)
         if repeat.recorded is not None:
             last = repeat.recorded.last_position
             events = self._store.events(after=repeat.recorded.first_position - 1, up_to=last)
-            state = self._store.load(repeat.order_id, up_to=events[-1].version)
+            version = max(event.version for event in events if event.stream_id == repeat.stream_id)
+            state = self._store.state(repeat.stream_id, up_to=version)
         elif context.command and context.command.type == "OrderCreateCmd":
-            created = next(iter(self._store.stream(stream_of(repeat.order_id), up_to=1)))
+            created = next(iter(self._store.stream(repeat.stream_id, up_to=1)))
             recorded = self._store.command(created.command_id)
             events = self._store.events(after=created.position - 1, up_to=recorded and recorded.last_position)
-        assert state is not None  # noqa: S101 - a repeat names an order that exists
+        assert state is not None  # noqa: S101 - a repeat names a stream that exists
         return repeated(context, finished, state, events)
 
     def get(self, order_id: str) -> Order | None:
@@ -239,6 +295,22 @@ class Engine:
             return None
         with self._store.reading():
             return self._store.load(order_id, up_to=version)
+
+    def tree(self, order_id: str) -> Tree:
+        """The whole tree an order stands in; raises Refused (OMS-ORDER-001) when there is no such order."""
+        order = self.find(order_id)
+        with self._store.reading() as connection:
+            return read_tree(connection, order)
+
+    def pending_since(self, before: datetime) -> list[Order]:
+        """Orders whose cancel or replace request was last heard of before this time, oldest first."""
+        with self._store.reading() as connection:
+            return pending_orders(connection, before)
+
+    def due(self, as_of: datetime, *, day_orders: bool) -> list[Order]:
+        """Open orders whose time in force has ended by this time, oldest first: GOOD_TILL_DATE, and DAY if asked."""
+        with self._store.reading() as connection:
+            return due_orders(connection, as_of, day_orders=day_orders)
 
     def history(self, order_id: str) -> list[StoredEvent]:
         """The events of an order in order of version; raises Refused (OMS-ORDER-001) when there is none."""
@@ -353,45 +425,89 @@ class Engine:
         return end
 
 
-def _check_roles(settings: Settings) -> None:
-    """A misspelt command in `roles` would protect nothing, so it is refused."""
-    for name in settings.roles:
-        if name not in COMMANDS:
-            near = difflib.get_close_matches(name, COMMANDS, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
-            raise SettingsError(
-                f"setting roles names {shown(name)}, which is no command; {hint}valid: {', '.join(COMMANDS)}"
-            )
+class _Pace:
+    """How many commands each session sent in the last second; kept only while somebody asks."""
+
+    def __init__(self) -> None:
+        self._sent: dict[str, deque[datetime]] = {}
+
+    def count(self, session_id: str, now: datetime, *, counts: bool) -> int:
+        """Note a command, unless it does not count, and say how many there were in the last second."""
+        sent = self._sent.setdefault(session_id, deque(maxlen=_MOST_COUNTED))
+        if counts:
+            sent.append(now)
+        while sent and now - sent[0] >= _SECOND:
+            sent.popleft()
+        if len(self._sent) > _MOST_SESSIONS:
+            del self._sent[next(iter(self._sent))]
+        return len(sent)
 
 
 class _Unit:
     """The store as the tasks of one command see it, inside the open transaction."""
 
     def __init__(
-        self, store: EventStore, listeners: Sequence[Listener], *, dry_run: bool, nested: bool = False
+        self,
+        store: EventStore,
+        listeners: Sequence[Listener],
+        pace: _Pace,
+        *,
+        dry_run: bool,
+        nested: bool = False,
     ) -> None:
         self._store = store
         self._listeners = listeners
         self._nested = nested
+        self._pace = pace
+        self._recent = 0
         self.dry_run = dry_run
         self.command = store.command
         self.client_order_id = store.client_order_id
         self.orders_with_execution = store.orders_with_execution
+        self.quotes = store.quotes
         self.next_position = store.next_position
 
-    def load(self, order_id: str) -> OrderState | None:
+    def begin(self, context: OrderTaskContext) -> None:
+        """Count the command, where a limit asks for it."""
+        if context.settings.risk_max_commands_per_second is not None and context.command is not None:
+            counts = not (self.dry_run or isinstance(context.command, OrderCancelCmd))
+            self._recent = self._pace.count(context.session_id, context.now, counts=counts)
+
+    def order(self, order_id: str) -> OrderState | None:
         return self._store.load(order_id)
 
-    def write(self, events: Sequence[StoredEvent], after: OrderState, command_id: str, payload_hash: str) -> str:
+    def request_of(self, quote_id: str) -> str | None:
+        return quote_request_of(self._store.connection, quote_id)
+
+    def quote_exists(self, quote_id: str) -> bool:
+        return self.request_of(quote_id) is not None
+
+    def last_price(self, symbol: str) -> Decimal | None:
+        return last_price(self._store.connection, symbol)
+
+    def open_orders(self, account: str) -> list[OpenOrder]:
+        return open_orders(self._store.connection, account)
+
+    def recent_commands(self, session_id: str) -> int:  # noqa: ARG002 - a unit is that of one command
+        return self._recent
+
+    def write(
+        self,
+        events: Sequence[StoredEvent],
+        states: Mapping[str, StreamState],
+        main: str,
+        command_id: str,
+        payload_hash: str,
+    ) -> str:
         with translated():
             self._store.append(events)
-            project(self._store.connection, events, after)
-            self._store.remember(command_id, payload_hash, events)
+            project(self._store.connection, events, states)
+            self._store.remember(command_id, payload_hash, main, events)
         if self._nested:
             self._store.release()
         elif not self.dry_run:
             self._store.commit()
-            self._store.keep(after)
+            self._store.keep(states)
         return "dry run: nothing is stored" if self.dry_run else ""
 
     def publish(self, events: Sequence[StoredEvent]) -> list[str]:

@@ -3,12 +3,24 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from oms_engine.domain.commands import Command, CommandResult, EventRef, TaskReport
-from oms_engine.domain.events import StoredEvent
+from oms_engine.domain.commands import (
+    Command,
+    CommandResult,
+    EventRef,
+    ExecutionBustCmd,
+    ExecutionCorrectCmd,
+    ExecutionCreateCmd,
+    OrderCancelCmd,
+    OrderReplaceCmd,
+    QuoteCreateCmd,
+    TaskReport,
+)
+from oms_engine.domain.events import SETTINGS_STREAM, QuoteCreated, StoredEvent
 from oms_engine.domain.lifecycle import TARGETS
-from oms_engine.domain.model import Order, OrderState
+from oms_engine.domain.model import Order, OrderState, Quote, QuoteRequest, QuoteRequestState, StreamState
+from oms_engine.domain.rules.execution import exec_id_of
 from oms_engine.domain.rules.order import obstacles
-from oms_engine.domain.vocabulary import CommandStatus
+from oms_engine.domain.vocabulary import CommandStatus, CxlRejReason
 from oms_engine.errors import Problem, StoreError, problem, problem_of
 from oms_engine.framework.orchestration import PipelineResult, TaskStatus
 from oms_engine.workflows import TASK_NAMES, OrderTaskContext
@@ -16,13 +28,28 @@ from oms_engine.workflows import TASK_NAMES, OrderTaskContext
 _ID_LENGTH = 64
 
 
+class Moved(NamedTuple):
+    """Another order that a command changed: as it was (None when it was created) and as it is."""
+
+    before: Order | None
+    after: Order
+
+
+MainObject = Order | Quote | QuoteRequest
+"""What the result of a command is about; settings are no object."""
+
+
 class Outcome(NamedTuple):
-    """What a command did: its result, and its order before and after. In a preview nothing of it was stored."""
+    """What a command did: its result, its main object before and after, and the other orders that followed.
+
+    In a preview nothing of it was stored.
+    """
 
     result: CommandResult
-    before: Order | None
-    after: Order | None
+    before: MainObject | None
+    after: MainObject | None
     dry_run: bool = False
+    others: tuple[Moved, ...] = ()
 
 
 def _reports(finished: PipelineResult) -> tuple[TaskReport, ...]:
@@ -56,52 +83,110 @@ def _references(events: Sequence[StoredEvent], *, with_positions: bool = True) -
     )
 
 
-def _object_id(command: Command | None, order: Order) -> str:
-    """What the result of a command names: the execution for commands about one, else the order."""
-    execution = getattr(command, "execution", None)
-    exec_id = execution.exec_id if execution is not None else getattr(command, "exec_id", None)
-    return exec_id or order.order_id
+def _named_quote(command: Command | None) -> str | None:
+    """The quote that a command is about; None for one about a whole request."""
+    if isinstance(command, QuoteCreateCmd):
+        return command.quote.quote_id if command.quote else None
+    return getattr(command, "quote_id", None)
+
+
+def _object(context: OrderTaskContext, state: StreamState | None, events: Sequence[StoredEvent]) -> MainObject | None:
+    """What the result is about: the order, the quote, or the quote request; settings are no object."""
+    match state:
+        case OrderState(order=order):
+            return order
+        case QuoteRequestState(request=request, quotes=quotes):
+            created = (event.payload.quote_id for event in events if isinstance(event.payload, QuoteCreated))
+            quote_id = _named_quote(context.command) or next(created, None)
+            return quotes.get(quote_id) if quote_id else request
+        case _:
+            return None
+
+
+def _object_id(command: Command | None, about: MainObject | None) -> str:
+    """What the result of a command names: the execution for commands about one, else its main object."""
+    match about:
+        case Quote(quote_id=quote_id):
+            return quote_id
+        case QuoteRequest(quote_req_id=quote_req_id):
+            return quote_req_id
+        case Order(order_id=order_id):
+            return _exec_id(command) or order_id
+        case _:
+            return SETTINGS_STREAM
+
+
+def _exec_id(command: Command | None) -> str | None:
+    match command:
+        case ExecutionCreateCmd(execution=fill) if fill is not None:
+            return fill.exec_id
+        case ExecutionBustCmd() | ExecutionCorrectCmd():
+            return exec_id_of(command)
+        case _:
+            return None
+
+
+def _name(about: MainObject | None) -> str:
+    match about:
+        case Order(order_id=order_id, state=state):
+            return f"order {order_id} is {state}"
+        case Quote(quote_id=quote_id, state=state):
+            return f"quote {quote_id} is {state}"
+        case QuoteRequest(quote_req_id=quote_req_id, state=state):
+            return f"quote request {quote_req_id} is {state}"
+        case _:
+            return "settings changed"
 
 
 def accepted(context: OrderTaskContext, finished: PipelineResult) -> Outcome:
     """The answer to a command that was carried out."""
-    after = context.after.order if context.after else None
-    assert after is not None  # noqa: S101 - a pipeline that succeeded decided
-    before = context.before.order if context.before else None
-    names = ", ".join(event.type for event in context.events)
+    state = context.after
+    assert state is not None  # noqa: S101 - a pipeline that succeeded decided
+    after = _object(context, state, context.events)
+    main = [event for event in context.events if event.stream_id == context.main]
+    others = tuple(
+        Moved(before.order if before else None, moved.order)
+        for stream, moved in context.states.items()
+        if stream != context.main and isinstance(moved, OrderState)
+        for before in (context.found_before[moved.order.order_id],)
+    )
     result = CommandResult(
         id=_object_id(context.command, after),
         status=CommandStatus.OK,
-        message=f"order {after.order_id} is {after.state}: {names}" + (" (dry run)" if context.dry_run else ""),
-        version=after.version,
-        state=after.state,
+        message=f"{_name(after)}: {', '.join(event.type for event in main)}"
+        + (f"; {len(others)} more orders followed" if len(others) > 1 else "")
+        + (f"; order {others[0].after.order_id} followed" if len(others) == 1 else "")
+        + (" (dry run)" if context.dry_run else ""),
+        version=state.version,
+        state=after.state if after else None,
         events=_references(context.events, with_positions=not context.dry_run),
         tasks=_reports(finished),
     )
-    return Outcome(result, before, after, context.dry_run)
+    return Outcome(result, _object(context, context.before, ()), after, context.dry_run, others)
 
 
 def repeated(
-    context: OrderTaskContext, finished: PipelineResult, state: OrderState, events: Sequence[StoredEvent]
+    context: OrderTaskContext, finished: PipelineResult, state: StreamState, events: Sequence[StoredEvent]
 ) -> Outcome:
-    """The answer to a command that was carried out before, with the order and the events of then."""
+    """The answer to a command that was carried out before, with the object and the events of then."""
     message = context.repeat.message if context.repeat else ""
+    about = _object(context, state, events)
     result = CommandResult(
-        id=_object_id(context.command, state.order),
+        id=_object_id(context.command, about),
         status=CommandStatus.OK,
         message=f"{message}; nothing was written",
         duplicate=True,
-        version=state.order.version,
-        state=state.order.state,
+        version=state.version,
+        state=about.state if about else None,
         events=_references(events),
         tasks=_reports(finished),
     )
-    return Outcome(result, state.order, state.order, context.dry_run)
+    return Outcome(result, about, about, context.dry_run)
 
 
 def refused(context: OrderTaskContext, finished: PipelineResult) -> Outcome:
     """The answer to a command that was refused: the problem details of every violation."""
-    order = context.before.order if context.before else None
+    order = context.before.order if isinstance(context.before, OrderState) else None
     result = CommandResult(
         id="",
         status=CommandStatus.FAILED,
@@ -124,6 +209,16 @@ def _problem(context: OrderTaskContext, order: Order | None, finished: PipelineR
     return problem("OMS-SYS-001", f"{detail}; nothing was changed", context=known, command_id=context.command_id)
 
 
+_KNOWN_IDS = (
+    ("orderId", "order_id"),
+    ("execId", "exec_id"),
+    ("clOrdId", "cl_ord_id"),
+    ("groupOrderId", "group_order_id"),
+    ("quoteReqId", "quote_req_id"),
+    ("quoteId", "quote_id"),
+)
+
+
 def _known_context(context: OrderTaskContext, order: Order | None) -> dict[str, Any]:
     command = context.command
     known: dict[str, Any] = {
@@ -131,10 +226,16 @@ def _known_context(context: OrderTaskContext, order: Order | None) -> dict[str, 
         "correlationId": context.correlation_id,
         "toState": TARGETS.get(command.type) if command else None,
     }
-    part = getattr(command, "order", None) or getattr(command, "execution", None) or command
-    for name, attribute in (("orderId", "order_id"), ("execId", "exec_id"), ("clOrdId", "cl_ord_id")):
+    parts = (getattr(command, name, None) for name in ("order", "execution", "quote", "quote_request"))
+    part = next((found for found in parts if found is not None), command)
+    for name, attribute in _KNOWN_IDS:
         value = getattr(part, attribute, None)
         known[name] = value[:_ID_LENGTH] if isinstance(value, str) else None
+    if isinstance(context.before, QuoteRequestState):
+        quote = context.before.quotes.get(known["quoteId"] or "")
+        known["fromState"] = (quote or context.before.request).state.value
+    reason = cxl_rej_reason(context)
+    known["cxlRejReason"] = reason.value if reason else None
     if order is not None:
         known["orderId"] = order.order_id
         known["fromState"] = order.state.value
@@ -144,6 +245,36 @@ def _known_context(context: OrderTaskContext, order: Order | None) -> dict[str, 
             if state not in obstacles(order, context.now)
         )
     return known
+
+
+_CXL_REJ_REASONS: dict[str, CxlRejReason] = {
+    "CXL-01": CxlRejReason.UNKNOWN_ORDER,
+    "CXL-02": CxlRejReason.UNKNOWN_ORDER,
+    "CXL-03": CxlRejReason.TOO_LATE,
+    "CXL-04": CxlRejReason.ALREADY_PENDING,
+    "CXL-05": CxlRejReason.ALREADY_PENDING,
+    "CXL-06": CxlRejReason.TOO_LATE,
+    "CXL-07": CxlRejReason.BROKER_OPTION,
+    "CXL-08": CxlRejReason.BROKER_OPTION,
+    "RPL-01": CxlRejReason.UNKNOWN_ORDER,
+    "RPL-02": CxlRejReason.UNKNOWN_ORDER,
+    "RPL-03": CxlRejReason.TOO_LATE,
+    "RPL-04": CxlRejReason.ALREADY_PENDING,
+    "RPL-05": CxlRejReason.DUPLICATE_CL_ORD_ID,
+    "RPL-10": CxlRejReason.BROKER_OPTION,
+    "TICK-01": CxlRejReason.INVALID_PRICE_INCREMENT,
+}
+"""Rule -> what a FIX gateway answers in CxlRejReason (102); every other rule is OTHER."""
+
+
+def cxl_rej_reason(context: OrderTaskContext) -> CxlRejReason | None:
+    """The CxlRejReason (FIX 102) of a cancel or replace request that was refused; None for other commands."""
+    if not (context.violations and isinstance(context.command, OrderCancelCmd | OrderReplaceCmd)):
+        return None
+    first = context.violations[0]
+    if first.code == "OMS-ORDER-002":
+        return CxlRejReason.DUPLICATE_CL_ORD_ID
+    return _CXL_REJ_REASONS.get(first.rule_id, CxlRejReason.OTHER)
 
 
 def store_failed(context: OrderTaskContext, error: StoreError) -> CommandResult:

@@ -2,11 +2,20 @@
 
 import difflib
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_serializer,
+    field_validator,
+)
 from pydantic_core import ErrorDetails
 
 from oms_engine.errors import SettingsError, shown
@@ -14,6 +23,7 @@ from oms_engine.record import Exact
 
 _MAX_TEXT = 10_000
 _MOST_HOURS = 1_000_000
+_SCOPE = re.compile(r"(symbol|account):.{1,64}")
 
 
 def _from_text(value: object) -> object:
@@ -21,7 +31,7 @@ def _from_text(value: object) -> object:
     if isinstance(value, str) and value.lstrip()[:1] in {"{", "["} and len(value) <= _MAX_TEXT:
         try:
             return json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):
             return value
     return value
 
@@ -42,6 +52,39 @@ def _optional_number(value: object) -> object:
     return None if value in (None, "off", "none", "") else value
 
 
+def _by_scope(value: object) -> object:
+    """One value for all, or values by `*`, `symbol:NAME` and `account:NAME`; off stands for none."""
+    value = _from_text(value)
+    if value in (None, "none", "off", ""):
+        return {}
+    scoped = value if isinstance(value, Mapping) else {"*": value}
+    for key in scoped:
+        if key != "*" and not _SCOPE.fullmatch(str(key)):
+            raise ValueError(f"{shown(key)} is no scope; use *, symbol:NAME or account:NAME")
+    return scoped
+
+
+def _lists_by_scope(value: object) -> object:
+    value = _from_text(value)
+    listed = _names(value) if not isinstance(value, Mapping) else value
+    scoped = _by_scope(listed or None)
+    if isinstance(scoped, Mapping):
+        return {key: _names(names) for key, names in scoped.items()}
+    return scoped
+
+
+def _names(value: object) -> object:
+    """A list of names; text may separate them with commas."""
+    value = _from_text(value)
+    if value in (None, "none", "off", ""):
+        return []
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _switch(value: object) -> object:
+    return {"on": True, "off": False}.get(value, value) if isinstance(value, str) else value
+
+
 def _why(error: ErrorDetails) -> str:
     """What is wrong with a setting and what would be right, in our words."""
     match error["type"]:
@@ -56,6 +99,27 @@ def _why(error: ErrorDetails) -> str:
 
 
 Level = Literal["SENIOR_TRADER", "HEAD_OF_TRADING", "RISK_COMMITTEE"]
+AssetClassName = Literal[
+    "EQUITY", "DERIVATIVE", "FUND", "STRUCTURED_PRODUCT", "FX_MONEY_MARKET", "DIGITAL_ASSET", "GENERIC"
+]
+Switch = Annotated[bool, BeforeValidator(_switch)]
+Limits = Annotated[dict[str, Exact], BeforeValidator(_by_scope)]
+"""A limit for all (`*`), for symbols (`symbol:IBM`) and for accounts (`account:ACC`); empty is off."""
+OptionalNumber = Annotated[Exact | None, BeforeValidator(_optional_number)]
+
+CURRENCIES = (
+    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF "
+    "CHF CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD "
+    "HNL HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD "
+    "MAD MDL MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN "
+    "PYG QAR RON RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY "
+    "TTD TWD TZS UAH UGX USD UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW ZWG"
+)
+"""Currency codes of ISO 4217 that name money in circulation."""
+
+DIGITAL_ASSETS = (
+    "ADA ALGO ATOM AVAX BCH BTC DAI DOGE DOT ETC ETH FIL LINK LTC NEAR SOL TRX UNI USDC USDT XLM XMR XRP XTZ"
+)
 
 
 class Settings(BaseModel):
@@ -63,7 +127,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
-    lifecycle_profile: Literal["standard"] = Field(
+    lifecycle_profile: Literal["standard", "matrix", "desk"] = Field(
         "standard", alias="lifecycle.profile", description="the lifecycle that orders of this engine follow"
     )
     routing: Literal["auto", "manual"] = Field(
@@ -79,6 +143,80 @@ class Settings(BaseModel):
         default_factory=dict,
         alias="tickSize",
         description="price increment, one for all or by symbol or asset class (TICK-01)",
+    )
+    non_positive_price: Annotated[tuple[AssetClassName, ...], BeforeValidator(_names)] = Field(
+        (),
+        alias="allowNonPositivePrice",
+        description="asset classes whose prices may be zero or negative (ORD-12, EX-03)",
+    )
+    currencies: Annotated[frozenset[str], BeforeValidator(_names)] = Field(
+        frozenset(CURRENCIES.split()), alias="currencies", description="currency codes (FX-01, asset class)"
+    )
+    digital_assets: Annotated[frozenset[str], BeforeValidator(_names)] = Field(
+        frozenset(DIGITAL_ASSETS.split()), alias="digitalAssets", description="digital assets (asset class)"
+    )
+    lot_size: Exact = Field(Decimal(100), alias="equity.lotSize", description="round lot of an equity order (EQ-01)")
+    lot_rule: Literal["off", "warn", "reject"] = Field(
+        "warn", alias="equity.lotRule", description="what an odd lot does (EQ-01)"
+    )
+    require_locate: Switch = Field(
+        default=True, alias="equity.requireLocate", description="a short sale needs a locate (SHT-01)"
+    )
+    fx_min_notional: Exact = Field(
+        Decimal(10_000), alias="fx.minNotional", description="smallest notional in foreign exchange (FX-02)"
+    )
+    max_members: int = Field(
+        100, alias="grouping.maxMembers", ge=2, le=100, description="most members of a group (GRP-01)"
+    )
+    cross_account: Literal["allow", "approve"] = Field(
+        "allow", alias="grouping.crossAccount", description="whether groups over accounts need approval (GRP-06)"
+    )
+    allocation_unit: Exact = Field(
+        Decimal(1), alias="grouping.allocationUnit", description="smallest share of a member (deficit rule)"
+    )
+    pending_timeout_seconds: int = Field(
+        120,
+        alias="pendingTimeoutSeconds",
+        ge=1,
+        le=86_400,
+        description="age from which a pending request is reported for escalation",
+    )
+    day_end: Annotated[str | None, BeforeValidator(_optional_number)] = Field(
+        None,
+        alias="dayEnd",
+        pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        description="time of day in UTC (HH:MM) at which the sweep expires DAY orders; off by default",
+    )
+    risk_max_order_qty: Limits = Field(
+        default_factory=dict, alias="risk.maxOrderQty", description="largest orderQty (RSK-01)"
+    )
+    risk_max_notional: Limits = Field(
+        default_factory=dict, alias="risk.maxNotional", description="largest orderQty x price (RSK-02)"
+    )
+    risk_collar_percent: Limits = Field(
+        default_factory=dict,
+        alias="risk.collarPercent",
+        description="widest distance of a price from the reference price in percent (RSK-03)",
+    )
+    risk_restricted_symbols: Annotated[dict[str, frozenset[str]], BeforeValidator(_lists_by_scope)] = Field(
+        default_factory=dict,
+        alias="risk.restrictedSymbols",
+        description="symbols that must not be traded, for all or by account (RSK-04)",
+    )
+    risk_max_open_orders: Limits = Field(
+        default_factory=dict, alias="risk.maxOpenOrders", description="most open orders of an account (RSK-05)"
+    )
+    risk_max_gross_notional: Limits = Field(
+        default_factory=dict, alias="risk.maxGrossNotional", description="largest open notional of an account (RSK-06)"
+    )
+    risk_kill_switch: Switch = Field(
+        default=False, alias="risk.killSwitch", description="on stops everything but cancels and facts (RSK-07)"
+    )
+    risk_max_commands_per_second: OptionalNumber = Field(
+        None, alias="risk.maxCommandsPerSecond", description="most commands of a session in a second (RSK-08)"
+    )
+    risk_reference_price: Annotated[dict[str, Exact], BeforeValidator(_from_text)] = Field(
+        default_factory=dict, alias="risk.referencePrice", description="reference price by symbol (RSK-02, 03, 06)"
     )
     four_eyes: bool = Field(
         default=True, alias="whack.fourEyes", description="a whack needs two different people (WHK-01)"
@@ -108,7 +246,13 @@ class Settings(BaseModel):
             raise ValueError("give three amounts in ascending order, such as 0,50000,500000")
         return levels
 
-    @field_validator("max_order_qty", "stale_execution_hours")
+    @field_validator(
+        "max_order_qty",
+        "stale_execution_hours",
+        "lot_size",
+        "allocation_unit",
+        "risk_max_commands_per_second",
+    )
     @classmethod
     def _positive(cls, value: Decimal | None) -> Decimal | None:
         if value is not None and value <= 0:
@@ -122,12 +266,37 @@ class Settings(BaseModel):
             raise ValueError(f"give at most {_MOST_HOURS} hours")
         return value
 
-    @field_validator("tick_size")
+    @field_validator("tick_size", "risk_reference_price")
     @classmethod
-    def _positive_ticks(cls, ticks: dict[str, Decimal]) -> dict[str, Decimal]:
-        if any(tick <= 0 for tick in ticks.values()):
-            raise ValueError("give increments above 0")
-        return ticks
+    def _all_positive(cls, values: dict[str, Decimal]) -> dict[str, Decimal]:
+        if any(value <= 0 for value in values.values()):
+            raise ValueError("give values above 0")
+        return values
+
+    @field_validator("fx_min_notional")
+    @classmethod
+    def _not_negative(cls, value: Decimal) -> Decimal:
+        if value < 0:
+            raise ValueError("give 0 or more")
+        return value
+
+    @field_validator(
+        "risk_max_order_qty",
+        "risk_max_notional",
+        "risk_collar_percent",
+        "risk_max_open_orders",
+        "risk_max_gross_notional",
+    )
+    @classmethod
+    def _limits_not_negative(cls, limits: dict[str, Decimal]) -> dict[str, Decimal]:
+        if any(limit < 0 for limit in limits.values()):
+            raise ValueError("give limits of 0 or more, or off")
+        return limits
+
+    @field_serializer("currencies", "digital_assets", "risk_restricted_symbols")
+    def _sorted(self, value: frozenset[str] | dict[str, frozenset[str]]) -> object:
+        """Sets have no order of their own; on the wire they have one."""
+        return {key: sorted(names) for key, names in value.items()} if isinstance(value, dict) else sorted(value)
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:
@@ -157,3 +326,19 @@ class Settings(BaseModel):
     def to_wire(self) -> dict[str, Any]:
         """All settings by dotted name, decimals as strings."""
         return self.model_dump(mode="json", by_alias=True)
+
+    def given(self) -> dict[str, Any]:
+        """The settings that were named, not left to their defaults, by dotted name as they stand on the wire."""
+        wire = self.to_wire()
+        return {
+            str(type(self).model_fields[name].alias): wire[str(type(self).model_fields[name].alias)]
+            for name in self.model_fields_set
+        }
+
+    def with_changes(self, changes: Mapping[str, Any]) -> Self:
+        """These settings with others in place; raises SettingsError naming key, value and the valid choices."""
+        return self.of({**self.given(), **changes})
+
+
+FIXED_AT_OPENING = frozenset({"query.defaultSize", "query.maxSize"})
+"""Settings that shape the process: they are not changed while it runs."""

@@ -1,7 +1,7 @@
 """Which tasks answer a command, and which rules does each ask? One table of workflows, one pipeline of seven tasks."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -10,42 +10,70 @@ from oms_engine.domain.commands import (
     Command,
     Draft,
     ExecutionBustCmd,
+    ExecutionCorrectCmd,
     ExecutionCreateCmd,
     OrderCancelCmd,
     OrderCancelRejectCmd,
     OrderCreateCmd,
+    OrderGroupCmd,
+    OrderReplaceCmd,
+    OrderReplaceRejectCmd,
+    OrderUngroupCmd,
+    QuoteAcceptCmd,
+    QuoteCreateCmd,
+    QuoteRejectCmd,
+    QuoteRequestCreateCmd,
+    ReferencePriceCmd,
+    SettingsChangeCmd,
 )
-from oms_engine.domain.decider.evolve import evolve
+from oms_engine.domain.decider.book import Book, NewId, Stamp
+from oms_engine.domain.decider.decisions import decide
 from oms_engine.domain.decider.invariants import broken_invariants
-from oms_engine.domain.decider.order import NewId, decide, terms_hash
-from oms_engine.domain.events import Event, StoredEvent, stream_of
+from oms_engine.domain.decider.order import asked_hash
+from oms_engine.domain.events import StoredEvent, stream_of
 from oms_engine.domain.lifecycle import MACHINES
-from oms_engine.domain.model import OrderState
-from oms_engine.domain.rules import execution, order
+from oms_engine.domain.model import NewOrder, OrderState, QuoteRequestState, SettingsState, StreamState
+from oms_engine.domain.rules import execution, group, order, quote, replace, risk, settings
+from oms_engine.domain.rules.assets import rules_of_class
 from oms_engine.domain.rules.envelope import EVERY_COMMAND, ID_FORM, MAX_SHORT_TEXT
-from oms_engine.domain.rules.facts import ClientOrderId, Facts
+from oms_engine.domain.rules.facts import ClientOrderId, Facts, Surroundings
 from oms_engine.framework.orchestration import Task, TaskContext, TaskPipeline, TaskResult
-from oms_engine.framework.validation import Rule, Violation, validate
+from oms_engine.framework.validation import Rule, ValidationResult, Violation, validate
 from oms_engine.record import canonical_json
 from oms_engine.settings import Settings
 
 AnyRule = Rule[Any]
 
 WORKFLOWS: dict[str, tuple[AnyRule, ...]] = {
-    "OrderCreateCmd": order.CREATE,
-    "OrderPlaceCmd": order.PLACE,
+    "OrderCreateCmd": (*order.CREATE, *risk.CREATE, *risk.KILL_SWITCH),
+    "OrderPlaceCmd": (*order.PLACE, *risk.PLACE, *risk.KILL_SWITCH),
     "OrderAcceptCmd": order.ACCEPT,
     "OrderRejectCmd": order.REJECT,
     "OrderCancelCmd": order.CANCEL,
     "OrderCancelAcceptCmd": order.CANCEL_ACCEPT,
     "OrderCancelRejectCmd": order.CANCEL_REJECT,
+    "OrderReplaceCmd": (*replace.REPLACE, *risk.REPLACE, *risk.KILL_SWITCH),
+    "OrderReplaceAcceptCmd": replace.ACCEPT,
+    "OrderReplaceRejectCmd": replace.REJECT,
     "OrderExpireCmd": order.EXPIRE,
     "OrderCloseCmd": order.CLOSE,
     "ExecutionCreateCmd": execution.CREATE,
     "ExecutionWhackCmd": execution.WHACK,
     "ExecutionBustCmd": execution.BUST,
+    "ExecutionCorrectCmd": execution.CORRECT,
+    "OrderGroupCmd": (*group.GROUP, *risk.KILL_SWITCH),
+    "OrderUngroupCmd": group.UNGROUP,
+    "AllocationApproveCmd": group.APPROVE,
+    "AllocationRejectCmd": group.REJECT,
+    "QuoteRequestCreateCmd": (*quote.REQUEST, *risk.KILL_SWITCH),
+    "QuoteCreateCmd": (*quote.QUOTE, *risk.KILL_SWITCH),
+    "QuoteAcceptCmd": (*quote.ACCEPT, *risk.KILL_SWITCH),
+    "QuoteRejectCmd": quote.REJECT,
+    "QuoteExpireCmd": quote.EXPIRE,
+    "SettingsChangeCmd": settings.CHANGE,
+    "ReferencePriceCmd": settings.PRICE,
 }
-"""The rules of every command, beside those that hold for all of them."""
+"""The rules of every command, beside those that hold for all of them and those of the order's asset class."""
 
 TRANSACTION, FIELDS, LIFECYCLE, BUSINESS, RISK = range(5)
 
@@ -56,6 +84,9 @@ _OWNERS: dict[str, int] = {
     "OMS-ORDER-002": TRANSACTION,
     "OMS-EXEC-001": TRANSACTION,
     "OMS-EXEC-002": TRANSACTION,
+    "OMS-QUOTE-001": TRANSACTION,
+    "OMS-QUOTE-002": TRANSACTION,
+    "OMS-QUOTE-004": TRANSACTION,
     "OMS-DATA-001": TRANSACTION,
     "OMS-LOCK-001": TRANSACTION,
     "OMS-VAL-001": FIELDS,
@@ -63,15 +94,26 @@ _OWNERS: dict[str, int] = {
     "OMS-VAL-004": FIELDS,
     "OMS-VAL-005": FIELDS,
     "OMS-EXEC-003": FIELDS,
+    "OMS-ORDER-003": FIELDS,
     "OMS-STATE-001": LIFECYCLE,
     "OMS-STATE-002": LIFECYCLE,
     "OMS-STATE-003": LIFECYCLE,
     "OMS-ORDER-005": LIFECYCLE,
     "OMS-ORDER-006": LIFECYCLE,
+    "OMS-QUOTE-003": LIFECYCLE,
+    "OMS-ORDER-004": BUSINESS,
     "OMS-EXEC-004": BUSINESS,
     "OMS-EXEC-005": BUSINESS,
     "OMS-AUTH-001": BUSINESS,
     "OMS-AUTH-002": BUSINESS,
+    "OMS-RISK-001": RISK,
+    "OMS-RISK-002": RISK,
+    "OMS-RISK-003": RISK,
+    "OMS-RISK-004": RISK,
+    "OMS-RISK-005": RISK,
+    "OMS-RISK-006": RISK,
+    "OMS-RISK-007": RISK,
+    "OMS-RISK-008": RISK,
 }
 """Which task owns which code: a rule runs there, those about the envelope in the first task."""
 
@@ -82,7 +124,7 @@ def _owner(rule: AnyRule) -> int:
 
 def rules_of(command_type: str) -> tuple[AnyRule, ...]:
     """Every rule a command is asked, those of the envelope first."""
-    return (*EVERY_COMMAND, *WORKFLOWS[command_type])
+    return (*EVERY_COMMAND, *WORKFLOWS[command_type], *risk.PACE)
 
 
 _BY_TASK: dict[str, tuple[tuple[AnyRule, ...], ...]] = {
@@ -104,7 +146,7 @@ class Recorded(Protocol):
     def last_position(self) -> int: ...  # noqa: D102 - its last event
 
 
-class Ledger(Protocol):
+class Ledger(Surroundings, Protocol):
     """What the tasks need of a store, inside one transaction."""
 
     def command(self, command_id: str) -> Recorded | None:
@@ -116,13 +158,23 @@ class Ledger(Protocol):
     def orders_with_execution(self, exec_id: str) -> tuple[str, ...]:
         """The orders that have an execution with this execId."""
 
-    def load(self, order_id: str) -> OrderState | None:
-        """The order as its events say."""
+    def quotes(self, quote_req_id: str) -> QuoteRequestState | None:
+        """A quote request with its quotes."""
+
+    def request_of(self, quote_id: str) -> str | None:
+        """The quote request that a quote answers."""
 
     def next_position(self) -> int:
         """The position of the next event."""
 
-    def write(self, events: Sequence[StoredEvent], after: OrderState, command_id: str, payload_hash: str) -> str:
+    def write(
+        self,
+        events: Sequence[StoredEvent],
+        states: Mapping[str, StreamState],
+        main: str,
+        command_id: str,
+        payload_hash: str,
+    ) -> str:
         """Write events, read model and idempotency key, and commit; returns what became of them, as a sentence."""
 
     def publish(self, events: Sequence[StoredEvent]) -> list[str]:
@@ -132,7 +184,7 @@ class Ledger(Protocol):
 class Repeat(NamedTuple):
     """A command that need not be carried out: it was before, or it comes too late to matter."""
 
-    order_id: str
+    stream_id: str
     recorded: Recorded | None
     message: str
 
@@ -145,6 +197,7 @@ class OrderTaskContext(TaskContext):
         draft: Draft,
         *,
         settings: Settings,
+        set_before: SettingsState,
         ledger: Ledger,
         now: datetime,
         new_id: NewId,
@@ -159,6 +212,7 @@ class OrderTaskContext(TaskContext):
         self.draft = draft
         self.command = command
         self.settings = settings
+        self.set_before = set_before
         self.machine = MACHINES[settings.lifecycle_profile]
         self.ledger = ledger
         self.now = now
@@ -170,8 +224,10 @@ class OrderTaskContext(TaskContext):
         self.dry_run = dry_run
         self.payload_hash = hash_of(command) if command else ""
         self.facts: Facts[Any] | None = None
-        self.before: OrderState | None = None
-        self.after: OrderState | None = None
+        self.main = ""
+        self.before: StreamState | None = None
+        self.states: Mapping[str, StreamState] = {}
+        self.found_before: dict[str, OrderState | None] = {}
         self.events: tuple[StoredEvent, ...] = ()
         self.violations: tuple[Violation, ...] = ()
         self.broken: tuple[str, ...] = ()
@@ -182,6 +238,11 @@ class OrderTaskContext(TaskContext):
         """The facts that the first task collected."""
         assert self.facts is not None  # noqa: S101 - the pipeline stops when the first task could not collect them
         return self.facts
+
+    @property
+    def after(self) -> StreamState | None:
+        """The main stream after the command; None until it is decided."""
+        return self.states.get(self.main)
 
 
 def hash_of(command: Command) -> str:
@@ -195,9 +256,22 @@ def _refuse(context: OrderTaskContext, violations: Iterable[Violation]) -> TaskR
     return TaskResult.failed(context.violations[0].message, errors=tuple(found.message for found in context.violations))
 
 
-def _ask(context: OrderTaskContext, task: int) -> tuple[Violation, ...]:
-    rules = _BY_TASK[context.known_facts.command.type][task]
-    return validate(rules, context.facts, malformed=context.draft.malformed).violations
+def _ask(context: OrderTaskContext, task: int) -> ValidationResult:
+    return validate(_rules(context, task), context.known_facts, malformed=context.draft.malformed)
+
+
+def _rules(context: OrderTaskContext, task: int) -> tuple[AnyRule, ...]:
+    """The rules of the command that a task owns, those of the order's asset class among them."""
+    facts = context.known_facts
+    rules = _BY_TASK[facts.command.type][task]
+    if facts.candidate is None:
+        return rules
+    return (*rules, *(rule for rule in rules_of_class(facts) if _OWNERS[rule.code] == task))
+
+
+def _told(warnings: Iterable[str]) -> TaskResult | None:
+    told = tuple(warnings)
+    return TaskResult.warning("; ".join(told), warnings=told) if told else None
 
 
 def _validate_transaction(context: OrderTaskContext) -> TaskResult | None:
@@ -207,16 +281,13 @@ def _validate_transaction(context: OrderTaskContext) -> TaskResult | None:
     recorded = context.ledger.command(context.command_id) if context.has_key else None
     readable = not (context.draft.envelope or context.draft.payload)
     if recorded and readable and recorded.payload_hash == context.payload_hash:
-        context.repeat = Repeat(
-            recorded.stream_id.removeprefix("order-"), recorded, "this command was carried out before"
-        )
+        context.repeat = Repeat(recorded.stream_id, recorded, "this command was carried out before")
         return TaskResult.success(context.repeat.message)
     context.facts = _collect(context, command, command_id_taken=recorded is not None)
-    context.before = context.facts.state
     context.repeat = _repeated_create(context) if readable else None
     if context.repeat:
         return TaskResult.success(context.repeat.message)
-    violations = _ask(context, TRANSACTION)
+    violations = _ask(context, TRANSACTION).violations
     if any(found.rule_id in _ALONE for found in violations):
         return _refuse(context, violations)
     if context.draft.envelope or violations:
@@ -227,26 +298,64 @@ def _validate_transaction(context: OrderTaskContext) -> TaskResult | None:
 _ALONE = frozenset(rule.id for name in WORKFLOWS for rule in rules_of(name) if rule.alone)
 
 
-def _collect(context: OrderTaskContext, command: Command, *, command_id_taken: bool) -> Facts[Any]:
-    """Load the order a command is about and what the store knows of its ids."""
-    ledger = context.ledger
-    order_id: str | None = getattr(command, "order_id", None)
-    cl_ord_id = None
-    exec_orders: tuple[str, ...] = ()
-    order_id_used = False
+class _About(NamedTuple):
+    """What a command names: its order or quote request, the ids that must be unused, and where an execution stands."""
+
+    order_id: str | None = None
+    cl_ord_id: str | None = None
+    candidate: NewOrder | None = None
+    new_order_id: str | None = None
+    quote_req_id: str | None = None
+    quote_id: str | None = None
+    new_quote_id: bool = False
+    exec_id: str | None = None
+
+
+def _about(command: Command) -> _About:
     match command:
         case OrderCreateCmd(order=asked) if asked is not None:
-            cl_ord_id = asked.cl_ord_id
-            order_id_used = asked.order_id is not None and ledger.load(asked.order_id) is not None
-        case OrderCancelCmd():
-            cl_ord_id = command.cl_ord_id
+            return _About(cl_ord_id=asked.cl_ord_id, candidate=asked, new_order_id=asked.order_id)
+        case OrderCancelCmd() | OrderReplaceCmd():
+            return _About(order_id=command.order_id, cl_ord_id=command.cl_ord_id)
         case ExecutionCreateCmd(execution=fill) if fill is not None:
-            order_id = fill.order_id
-        case ExecutionBustCmd(order_id=None, exec_id=str(exec_id)):
-            exec_orders = ledger.orders_with_execution(exec_id)
-            order_id = exec_orders[0] if len(exec_orders) == 1 else None
+            return _About(order_id=fill.order_id)
+        case ExecutionBustCmd() | ExecutionCorrectCmd():
+            return _About(order_id=command.order_id, exec_id=execution.exec_id_of(command))
+        case OrderGroupCmd(group_order_id=group_id):
+            return _About(new_order_id=group_id, cl_ord_id=group_id)
+        case OrderUngroupCmd(group_order_id=group_id):
+            return _About(order_id=group_id)
+        case QuoteRequestCreateCmd(quote_request=request) if request is not None:
+            return _About(quote_req_id=request.quote_req_id)
+        case QuoteCreateCmd(quote=asked) if asked is not None:
+            return _About(quote_req_id=asked.quote_req_id, quote_id=asked.quote_id, new_quote_id=True)
+        case QuoteAcceptCmd():
+            return _About(quote_id=command.quote_id)
+        case QuoteRejectCmd():
+            return _About(quote_req_id=command.quote_req_id, quote_id=command.quote_id)
         case _:
-            pass
+            return _About(order_id=getattr(command, "order_id", None))
+
+
+def _collect(context: OrderTaskContext, command: Command, *, command_id_taken: bool) -> Facts[Any]:
+    """Load what a command is about and what the store knows of its ids."""
+    ledger, about = context.ledger, _about(command)
+    exec_orders: tuple[str, ...] = ()
+    order_id = about.order_id
+    if about.exec_id is not None and order_id is None:
+        exec_orders = ledger.orders_with_execution(about.exec_id)
+        order_id = exec_orders[0] if len(exec_orders) == 1 else None
+    state = ledger.order(order_id) if order_id else None
+    quotes, id_used = _quotes(ledger, command, about)
+    candidate = about.candidate
+    if isinstance(command, OrderReplaceCmd) and state is not None:
+        candidate = replace.candidate_of(command, state)
+    if about.new_order_id is not None:
+        id_used = ledger.order(about.new_order_id) is not None
+    context.before = state or quotes
+    if isinstance(command, SettingsChangeCmd | ReferencePriceCmd):
+        context.before = context.set_before
+    creates_quotes = isinstance(command, QuoteRequestCreateCmd)
     return Facts(
         command=command,
         settings=context.settings,
@@ -254,12 +363,29 @@ def _collect(context: OrderTaskContext, command: Command, *, command_id_taken: b
         now=context.now,
         session_id=context.session_id,
         actor=context.actor,
-        state=ledger.load(order_id) if order_id else None,
-        used_by=ledger.client_order_id(context.session_id, cl_ord_id) if cl_ord_id else None,
-        order_id_used=order_id_used,
+        around=ledger,
+        state=state,
+        candidate=candidate,
+        quotes=None if creates_quotes else quotes,
+        set_before=context.set_before,
+        version=context.before.version if context.before and not creates_quotes else 0,
+        used_by=ledger.client_order_id(context.session_id, about.cl_ord_id) if about.cl_ord_id else None,
+        id_used=id_used,
         exec_orders=exec_orders,
         command_id_taken=command_id_taken,
     )
+
+
+def _quotes(ledger: Ledger, command: Command, about: _About) -> tuple[QuoteRequestState | None, bool]:
+    """The quote request of a command, and whether the id that it gives its new object is used."""
+    request_id = about.quote_req_id
+    if about.quote_id is not None and not about.new_quote_id:
+        request_id = request_id or ledger.request_of(about.quote_id)
+    quotes = ledger.quotes(request_id) if request_id else None
+    if isinstance(command, QuoteRequestCreateCmd):
+        return quotes, quotes is not None
+    used = about.new_quote_id and about.quote_id is not None and ledger.request_of(about.quote_id) is not None
+    return quotes, used
 
 
 def _repeated_create(context: OrderTaskContext) -> Repeat | None:
@@ -270,77 +396,81 @@ def _repeated_create(context: OrderTaskContext) -> Repeat | None:
         return None
     used = facts.used_by
     same_id = command.order.order_id in {None, used.order_id}
-    if facts.command_id_taken or not same_id or used.payload_hash != terms_hash(command.order):
+    if facts.command_id_taken or not same_id or used.payload_hash != asked_hash(command.order, context.settings):
         return None
-    return Repeat(used.order_id, None, "this order was created before under the same sessionId and clOrdId")
+    told = "this order was created before under the same sessionId and clOrdId"
+    return Repeat(stream_of(used.order_id), None, told)
 
 
 def _validate_order(context: OrderTaskContext) -> TaskResult | None:
-    violations = (*context.draft.payload, *_ask(context, FIELDS))
+    found = _ask(context, FIELDS)
+    violations = (*context.draft.payload, *found.violations)
     if violations:
         return _refuse(context, violations)
-    if context.draft.ignored:
-        return TaskResult.warning(f"ignored, because only the system sets them: {', '.join(context.draft.ignored)}")
-    return None
+    ignored = ", ".join(context.draft.ignored)
+    told = [f"ignored, because only the system sets them: {ignored}"] if ignored else []
+    return _told((*told, *(warning.message for warning in found.warnings)))
 
 
 def _state_transition(context: OrderTaskContext) -> TaskResult | None:
-    state = context.before
-    late = state is not None and state.late_cancel and not context.machine.is_terminal_state(state.order.state)
-    if late and state is not None and isinstance(context.command, OrderCancelRejectCmd):
-        context.repeat = Repeat(
-            state.order.order_id, None, "late answer: the cancel request was resolved when the order ended"
-        )
-        return TaskResult.success(context.repeat.message)
-    violations = _ask(context, LIFECYCLE)
+    late = _late_answer(context)
+    if late is not None:
+        context.repeat = late
+        return TaskResult.success(late.message)
+    violations = _ask(context, LIFECYCLE).violations
     return _refuse(context, violations) if violations else None
 
 
+def _late_answer(context: OrderTaskContext) -> Repeat | None:
+    """The market refuses a request that was resolved before: nothing is left to refuse."""
+    state = context.known_facts.state
+    if state is None or context.machine.is_terminal_state(state.order.state):
+        return None
+    match context.command:
+        case OrderCancelRejectCmd():
+            late, name = state.late_cancel, "cancel"
+        case OrderReplaceRejectCmd():
+            late, name = state.late_replace, "replace"
+        case _:
+            return None
+    told = f"late answer: the {name} request was resolved by what happened to the order before"
+    return Repeat(stream_of(state.order.order_id), None, told) if late else None
+
+
 def _business_rules(context: OrderTaskContext) -> TaskResult | None:
-    violations = _ask(context, BUSINESS)
+    violations = _ask(context, BUSINESS).violations
     if violations:
         return _refuse(context, violations)
-    context.events = _stored(context, decide(context.known_facts, context.new_id))
-    for event in context.events:
-        context.after = evolve(context.after or context.before, event)
-    assert context.after is not None  # noqa: S101 - every accepted command writes an event
-    context.broken = tuple(broken_invariants(context.after))
+    book = Book(context.ledger, _stamp(context), context.ledger.next_position(), context.machine, context.settings)
+    context.main = decide(context.known_facts, book, context.new_id)
+    context.events = book.events(context.main)
+    context.states = book.touched()
+    context.found_before = book.orders_before()
+    context.broken = tuple(broken_invariants(book))
     return TaskResult.failed("; ".join(context.broken)) if context.broken else None
 
 
-def _stored(context: OrderTaskContext, events: Sequence[Event]) -> tuple[StoredEvent, ...]:
-    """The events with their places and with what caused them."""
-    command = context.known_facts.command
-    version = context.before.order.version if context.before else 0
-    order_id = context.before.order.order_id if context.before else getattr(events[0], "order_id", "")
-    position = context.ledger.next_position()
-    return tuple(
-        StoredEvent.model_construct(
-            position=position + index,
-            stream_id=stream_of(order_id),
-            version=version + 1 + index,
-            type=event.type,
-            schema_version=1,
-            payload=event,
-            command_id=context.command_id,
-            correlation_id=context.correlation_id,
-            causation_id=command.causation_id or context.command_id,
-            actor=context.actor,
-            recorded_at=context.now,
-        )
-        for index, event in enumerate(events)
+def _stamp(context: OrderTaskContext) -> Stamp:
+    causation = context.command.causation_id if context.command else None
+    return Stamp(
+        command_id=context.command_id,
+        correlation_id=context.correlation_id,
+        causation_id=causation or context.command_id,
+        actor=context.actor,
+        recorded_at=context.now,
     )
 
 
 def _risk_check(context: OrderTaskContext) -> TaskResult | None:
-    violations = _ask(context, RISK)
-    return _refuse(context, violations) if violations else None
+    found = _ask(context, RISK)
+    if found.violations:
+        return _refuse(context, found.violations)
+    return _told(warning.message for warning in found.warnings)
 
 
 def _persist_order(context: OrderTaskContext) -> TaskResult | None:
-    assert context.after is not None  # noqa: S101 - the business rules decided
     return TaskResult.success(
-        context.ledger.write(context.events, context.after, context.command_id, context.payload_hash)
+        context.ledger.write(context.events, context.states, context.main, context.command_id, context.payload_hash)
     )
 
 
@@ -367,7 +497,8 @@ def _step(
 
 
 def _has_risk_rules(context: OrderTaskContext) -> bool:
-    return _is_new(context) and bool(_BY_TASK[context.known_facts.command.type][RISK])
+    facts = context.facts
+    return _is_new(context) and any(rule.applies is None or rule.applies(facts) for rule in _rules(context, RISK))
 
 
 PIPELINE: TaskPipeline[OrderTaskContext] = (

@@ -9,12 +9,29 @@ from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from oms_engine.domain.catalogue import violation
-from oms_engine.domain.model import SYSTEM_FIELDS, ExecutionReport, NewOrder, fact
-from oms_engine.domain.vocabulary import ApprovalLevel, CommandStatus, CxlRejReason, OrdRejReason, State
+from oms_engine.domain.model import (
+    SYSTEM_FIELDS,
+    ExecutionReport,
+    NewOrder,
+    NewQuote,
+    NewQuoteRequest,
+    ReplaceTerms,
+    fact,
+)
+from oms_engine.domain.vocabulary import (
+    ApprovalLevel,
+    CommandStatus,
+    CxlRejReason,
+    OrdRejReason,
+    OrdType,
+    QuoteState,
+    Side,
+    State,
+)
 from oms_engine.errors import Problem, shown
 from oms_engine.framework.orchestration import TaskStatus
 from oms_engine.framework.validation import Violation
-from oms_engine.record import Flag, Record, Whole, is_unicode
+from oms_engine.record import Exact, Flag, Record, Whole, is_unicode
 
 
 def _no_flag(value: object) -> object:
@@ -37,6 +54,9 @@ class Command(Record):
     session_id: str | None = fact("session of the sender", fix=49, default=None)
     actor: str | None = fact("who acts; the session when not given", default=None)
     expected_version: Whole | None = fact("version the order must have", default=None)
+
+    creates: ClassVar[bool] = False
+    """Does the command begin a new stream, or may its stream be empty?"""
 
     @property
     def type(self) -> str:
@@ -64,6 +84,7 @@ class OrderCommand(Command):
 class OrderCreateCmd(Command):
     """Create an order; unless the desk handles it, it is placed at once."""
 
+    creates = True
     order: NewOrder | None = fact("the order asked for", default=None)
 
 
@@ -75,6 +96,8 @@ class OrderPlaceCmd(OrderCommand):
 
 class OrderAcceptCmd(OrderCommand):
     """The market acknowledges an order (ExecType 0)."""
+
+    order_qty: Exact | None = fact("units of a cash order, which needs them here", fix=38, default=None)
 
 
 class OrderRejectCmd(OrderCommand):
@@ -101,6 +124,28 @@ class OrderCancelAcceptCmd(OrderCommand):
 
 class OrderCancelRejectCmd(OrderCommand):
     """The market refuses a cancel (message 9)."""
+
+    cxl_rej_reason: Annotated[CxlRejReason, NoFlag] | None = fact("why, 99 when not given", fix=102, default=None)
+    text: str | None = fact("free text", fix=58, default=None)
+
+
+class OrderReplaceCmd(ReplaceTerms, OrderCommand):
+    """Ask for other terms (message G); symbol, side, account and ordType may be repeated but not changed."""
+
+    cl_ord_id: str | None = fact("id of this request, unique per session", fix=11, default=None)
+    orig_cl_ord_id: str | None = fact("current clOrdId of the order", fix=41, default=None)
+    symbol: str | None = fact("ticker, as it is", fix=55, default=None)
+    side: Side | None = fact("side, as it is", fix=54, default=None)
+    account: str | None = fact("account, as it is", fix=1, default=None)
+    ord_type: OrdType | None = fact("order type, as it is", fix=40, default=None)
+
+
+class OrderReplaceAcceptCmd(OrderCommand):
+    """The market confirms a replace (ExecType 5)."""
+
+
+class OrderReplaceRejectCmd(OrderCommand):
+    """The market refuses a replace (message 9)."""
 
     cxl_rej_reason: Annotated[CxlRejReason, NoFlag] | None = fact("why, 99 when not given", fix=102, default=None)
     text: str | None = fact("free text", fix=58, default=None)
@@ -138,6 +183,94 @@ class ExecutionWhackCmd(ExecutionBustCmd):
     approval_level: ApprovalLevel | None = fact("level of the second person unless the settings name it", default=None)
 
 
+class ExecutionCorrectCmd(Command):
+    """The market or the desk restates an execution (ExecType G)."""
+
+    exec_ref_id: str | None = fact("the execution to correct", fix=19, default=None)
+    exec_id: str | None = fact("id of the correcting report; without execRefId, the execution", fix=17, default=None)
+    order_id: str | None = fact("its order; needed when several orders have this execId", fix=37, default=None)
+    last_qty: Exact | None = fact("quantity as it should have been", fix=32, default=None)
+    last_px: Exact | None = fact("price as it should have been", fix=31, default=None)
+    reason: str | None = fact("why", default=None)
+
+
+class OrderGroupCmd(Command):
+    """Make one block order of several client orders."""
+
+    creates = True
+    member_order_ids: tuple[str, ...] | None = fact("orders that become members", default=None)
+    group_order_id: str | None = fact("own id of the group; generated when not given", default=None)
+    grouped_by: str | None = fact("who groups them; the actor when not given", default=None)
+    approved_by: str | None = fact("second person, where accounts differ and grouping.crossAccount asks", default=None)
+    auto_allocation: Flag | None = fact("true shares fills at once, false lets the desk decide", default=None)
+
+
+class OrderUngroupCmd(Command):
+    """Set the members of a group free."""
+
+    group_order_id: str | None = fact("the group", default=None)
+
+
+class AllocationApproveCmd(OrderCommand):
+    """Hand pending quantity on to the parent or to the members."""
+
+    quantity: Exact | None = fact("how much; all that is pending when not given", default=None)
+    approved_by: str | None = fact("who approves; the actor when not given", default=None)
+
+
+class AllocationRejectCmd(OrderCommand):
+    """Refuse to hand pending quantity on; it stays pending."""
+
+    quantity: Exact | None = fact("how much; all that is pending when not given", default=None)
+    reason: str | None = fact("why", default=None)
+
+
+class QuoteRequestCreateCmd(Command):
+    """Ask for quotes (message R)."""
+
+    creates = True
+    quote_request: NewQuoteRequest | None = fact("the request", default=None)
+
+
+class QuoteCreateCmd(Command):
+    """Quote a request (message S)."""
+
+    quote: NewQuote | None = fact("the quote", default=None)
+
+
+class QuoteAcceptCmd(Command):
+    """Take a quote."""
+
+    quote_id: str | None = fact("the quote", fix=117, default=None)
+
+
+class QuoteRejectCmd(Command):
+    """Refuse a quote, or a whole request with its open quotes."""
+
+    quote_id: str | None = fact("the quote", fix=117, default=None)
+    quote_req_id: str | None = fact("or the whole request", fix=131, default=None)
+    reason: str | None = fact("why", default=None)
+
+
+class QuoteExpireCmd(QuoteRejectCmd):
+    """End a quote, or a whole request with its open quotes, because its time is over."""
+
+
+class SettingsChangeCmd(Command):
+    """Change settings while running; each change is an event with its actor."""
+
+    creates = True
+    changes: dict[str, Any] | None = fact("setting -> new value", default=None)
+
+
+class ReferencePriceCmd(Command):
+    """Post the reference price of a symbol."""
+
+    creates = True
+    symbol: str | None = fact("ticker of the security", fix=55, default=None)
+    price: Exact | None = fact("its price", fix=44, default=None)
+
+
 COMMANDS: dict[str, type[Command]] = {
     command.__name__: command
     for command in (
@@ -148,15 +281,35 @@ COMMANDS: dict[str, type[Command]] = {
         OrderCancelCmd,
         OrderCancelAcceptCmd,
         OrderCancelRejectCmd,
+        OrderReplaceCmd,
+        OrderReplaceAcceptCmd,
+        OrderReplaceRejectCmd,
         OrderExpireCmd,
         OrderCloseCmd,
         ExecutionCreateCmd,
         ExecutionWhackCmd,
         ExecutionBustCmd,
+        ExecutionCorrectCmd,
+        OrderGroupCmd,
+        OrderUngroupCmd,
+        AllocationApproveCmd,
+        AllocationRejectCmd,
+        QuoteRequestCreateCmd,
+        QuoteCreateCmd,
+        QuoteAcceptCmd,
+        QuoteRejectCmd,
+        QuoteExpireCmd,
+        SettingsChangeCmd,
+        ReferencePriceCmd,
     )
 }
 
-ALIASES: dict[str, str] = {"executionId": "execId", "execID": "execId", "clOrdID": "clOrdId"}
+ALIASES: dict[str, str] = {
+    "executionId": "execId",
+    "execID": "execId",
+    "clOrdID": "clOrdId",
+    "quoteRequestId": "quoteReqId",
+}
 """Other spellings that are understood on input and never written."""
 
 
@@ -179,14 +332,17 @@ class TaskReport(Record):
 
 
 class CommandResult(Record):
-    """The answer to a command, the same on every surface; `error` says why it was refused."""
+    """The answer to a command, the same on every surface; `error` says why it was refused.
+
+    `version` and `state` are those of the main object: the order, the quote or its request; settings have no state.
+    """
 
     id: str
     status: CommandStatus
     message: str
     duplicate: bool = False
     version: int | None = None
-    state: State | None = None
+    state: State | QuoteState | None = None
     events: tuple[EventRef, ...] = ()
     tasks: tuple[TaskReport, ...] = ()
     error: Problem | None = None
@@ -199,6 +355,9 @@ class CommandResult(Record):
 
 MAX_UNKNOWN = 20
 """Unknown fields that are told one by one."""
+
+_DEEPEST = 20
+"""Levels of lists and objects in a value; no field needs more."""
 
 _NEAR = 0.7
 """How alike a name must be to be proposed; below that a proposal misleads."""
@@ -243,7 +402,12 @@ def _unknown_type(name: object) -> Violation:
 class _Reader:
     """Reads one envelope field by field, so that one malformed field does not hide what is wrong with the others."""
 
-    NESTED: ClassVar[dict[str, type[Record]]] = {"order": NewOrder, "execution": ExecutionReport}
+    NESTED: ClassVar[dict[str, type[Record]]] = {
+        "order": NewOrder,
+        "execution": ExecutionReport,
+        "quoteRequest": NewQuoteRequest,
+        "quote": NewQuote,
+    }
 
     def __init__(self, kind: type[Command]) -> None:
         self.kind = kind
@@ -302,7 +466,7 @@ class _Reader:
                 message = f"{both} name the same field with different values; send {name} alone"
                 self.envelope.append(violation("ENV-03", "OMS-VAL-004", name, message))
                 self.malformed.add(name)
-            elif isinstance(value, str) and not is_unicode(value):
+            elif name not in self.NESTED and not _is_text(value):
                 self._told(name, inside=bool(path)).append(_no_text(name, value))
                 self.malformed.add(name)
             elif not _is_blank(value):
@@ -343,6 +507,17 @@ _SYSTEM_NAMES = frozenset(
 )
 
 
+def _is_text(value: object, depth: int = 0) -> bool:
+    """Are all texts in a value Unicode, keys among them, and is it not nested without end?"""
+    if isinstance(value, str):
+        return is_unicode(value)
+    if depth > _DEEPEST:
+        return False
+    if isinstance(value, Mapping):
+        return all(_is_text(part, depth + 1) for pair in value.items() for part in pair)
+    return not isinstance(value, list | tuple) or all(_is_text(part, depth + 1) for part in value)
+
+
 def _is_blank(value: object) -> bool:
     return value is None or (isinstance(value, str) and not value.strip())
 
@@ -373,13 +548,14 @@ def _malformed_value(name: str, details: ErrorDetails) -> Violation:
 _REMEDIES = {
     "string_type": "is no text; send a JSON string",
     "int_type": "is no whole number; send a JSON integer",
+    "dict_type": "is no JSON object; send one of names and values",
     "bool_type": "is neither true nor false; send a JSON boolean",
     "model_type": "is no JSON object; send one with the fields of the record",
 }
 _SPEAKS_FOR_ITSELF = {"decimal_form", "decimal_digits", "instant_form", "instant_offset", "day_form"}
 
 
-def _no_text(name: str, value: str) -> Violation:
+def _no_text(name: str, value: object) -> Violation:
     return violation("ENV-06", "OMS-VAL-004", name, f"{name} {shown(value)} holds half a character; send Unicode text")
 
 

@@ -4,13 +4,22 @@ from typing import Any
 
 from pydantic import Field, SerializeAsAny
 
-from oms_engine.domain.model import AcceptedTerms, BookedFill
-from oms_engine.domain.vocabulary import ApprovalLevel, CxlRejReason, OrdRejReason, Origin
+from oms_engine.domain.model import AcceptedTerms, BookedFill, Lot, ReplaceTerms
+from oms_engine.domain.vocabulary import (
+    ApprovalLevel,
+    CxlRejReason,
+    Direction,
+    OrdRejReason,
+    Origin,
+    PlacementReason,
+    PriceType,
+    Side,
+)
 from oms_engine.record import Exact, Instant, Record
 
 
 class Event(Record):
-    """A fact about one order; its name is its type on the wire."""
+    """A fact about one stream; its name is its type on the wire."""
 
     @property
     def type(self) -> str:
@@ -29,10 +38,22 @@ class OrderPlaced(Event):
 
     ex_destination: str | None = None
     routing: str
+    followed_order_id: str | None = None
+
+
+class OrderPlacementChanged(Event):
+    """A child holds more or less of its parent's quantity than before."""
+
+    child_order_id: str
+    place_qty_delta: Exact
+    reason: PlacementReason
 
 
 class OrderAccepted(Event):
-    """The market works the order."""
+    """The market works the order; of a cash order it now says the quantity."""
+
+    order_qty: Exact | None = None
+    followed_order_id: str | None = None
 
 
 class ExecutionCreated(BookedFill, Event):
@@ -45,6 +66,7 @@ class OrderFilled(Event):
     cum_qty: Exact
     avg_px: Exact
     exec_id: str | None = None
+    followed_order_id: str | None = None
 
 
 class OrderRejected(Event):
@@ -52,6 +74,7 @@ class OrderRejected(Event):
 
     ord_rej_reason: OrdRejReason
     text: str | None = None
+    followed_order_id: str | None = None
 
 
 class OrderCancelRequested(Event):
@@ -69,6 +92,7 @@ class OrderCancelled(Event):
     cancelled_qty: Exact
     unsolicited: bool
     text: str | None = None
+    followed_order_id: str | None = None
 
 
 class OrderCancelRejected(Event):
@@ -78,11 +102,36 @@ class OrderCancelRejected(Event):
     text: str | None = None
 
 
+class OrderReplaceRequested(Event):
+    """A replace was asked for. The session is kept where a new clOrdId was used."""
+
+    cl_ord_id: str
+    orig_cl_ord_id: str
+    session_id: str | None = None
+    requested: ReplaceTerms
+
+
+class OrderReplaced(Event):
+    """The terms of the order are other ones now."""
+
+    changed: ReplaceTerms
+    order_qty_delta: Exact
+
+
+class OrderReplaceRejected(Event):
+    """The replace was refused, or what happened before its answer made it impossible; the clOrdId is as before it."""
+
+    cxl_rej_reason: CxlRejReason
+    text: str | None = None
+    answered: bool = True
+
+
 class OrderExpired(Event):
     """The time in force has ended; fills stay."""
 
     tif_timestamp: Instant
     expired_qty: Exact
+    followed_order_id: str | None = None
 
 
 class OrderClosed(Event):
@@ -96,6 +145,17 @@ class OrderReopened(Event):
 
     reason: str
     exec_id: str
+
+
+class ExecutionCorrected(Event):
+    """An execution was restated; it counts with its new quantity and price."""
+
+    exec_ref_id: str
+    exec_id: str | None = None
+    qty_delta: Exact
+    last_qty: Exact
+    last_px: Exact
+    reason: str | None = None
 
 
 class ExecutionWhacked(Event):
@@ -118,11 +178,125 @@ class ExecutionBusted(Event):
     requested_by: str | None = None
 
 
+class OrderGrouped(Event):
+    """Orders became the members of a group: the group's stream lists them, a member's names the group."""
+
+    group_order_id: str | None = None
+    member_order_ids: tuple[str, ...] | None = None
+    grouped_by: str
+
+
+class OrderUngrouped(Event):
+    """The members of a group are free again; the group is left without quantity."""
+
+    group_order_id: str | None = None
+    member_order_ids: tuple[str, ...] | None = None
+    order_qty_delta: Exact | None = None
+
+
+class Share(Record):
+    """What one member of a group gets of what the group hands on."""
+
+    order_id: str
+    lots: tuple[Lot, ...]
+
+
+class AllocationApplied(Event):
+    """Lots were handed on: OUT in the giver's stream, IN in that of each receiver.
+
+    The counterpart is the other side; a group that gives to its members names their shares instead.
+    """
+
+    direction: Direction
+    counterpart: str | None = None
+    lots: tuple[Lot, ...]
+    shares: tuple[Share, ...] | None = None
+    approved_by: str | None = None
+
+
+class AllocationReversed(Event):
+    """Lots that were handed on were taken back, because their execution was taken back or restated."""
+
+    direction: Direction
+    counterpart: str | None = None
+    lots: tuple[Lot, ...]
+    shares: tuple[Share, ...] | None = None
+
+
+class AllocationRejected(Event):
+    """The desk refused to hand a quantity on; it stays pending."""
+
+    quantity: Exact
+    reason: str | None = None
+    rejected_by: str
+
+
+class QuoteRequested(Event):
+    """A client asks for quotes."""
+
+    quote_req_id: str
+    session_id: str
+    symbol: str
+    quantity: Exact
+    side: Side | None = None
+    currency: str | None = None
+    account: str | None = None
+    valid_until: Instant | None = None
+
+
+class QuoteCreated(Event):
+    """The desk quotes a request."""
+
+    quote_id: str
+    price: Exact
+    price_type: PriceType | None = None
+    quantity: Exact
+    currency: str | None = None
+    valid_until: Instant | None = None
+    quoted_by: str
+
+
+class QuoteAccepted(Event):
+    """The client took this quote."""
+
+    quote_id: str
+
+
+class QuoteRejected(Event):
+    """A quote was refused; without quoteId the whole request with all its open quotes."""
+
+    quote_id: str | None = None
+    reason: str | None = None
+
+
+class QuoteExpired(Event):
+    """A quote has ended; without quoteId the whole request with all its open quotes."""
+
+    quote_id: str | None = None
+    reason: str | None = None
+
+
+class SettingsChanged(Event):
+    """A setting has another value from here on."""
+
+    key: str
+    old: Any = None
+    new: Any = None
+
+
+class ReferencePricePosted(Event):
+    """The reference price of a symbol from here on."""
+
+    symbol: str
+    price: Exact
+
+
 EVENTS: dict[str, type[Event]] = {
     event.__name__: event
     for event in (
         OrderCreated,
         OrderPlaced,
+        OrderPlacementChanged,
         OrderAccepted,
         ExecutionCreated,
         OrderFilled,
@@ -130,11 +304,27 @@ EVENTS: dict[str, type[Event]] = {
         OrderCancelRequested,
         OrderCancelled,
         OrderCancelRejected,
+        OrderReplaceRequested,
+        OrderReplaced,
+        OrderReplaceRejected,
         OrderExpired,
         OrderClosed,
         OrderReopened,
+        ExecutionCorrected,
         ExecutionWhacked,
         ExecutionBusted,
+        OrderGrouped,
+        OrderUngrouped,
+        AllocationApplied,
+        AllocationReversed,
+        AllocationRejected,
+        QuoteRequested,
+        QuoteCreated,
+        QuoteAccepted,
+        QuoteRejected,
+        QuoteExpired,
+        SettingsChanged,
+        ReferencePricePosted,
     )
 }
 
@@ -143,7 +333,7 @@ class StoredEvent(Record):
     """An event with its place in its stream and in the store, and with what caused it."""
 
     position: int = Field(description="global position, strictly increasing in commit order")
-    stream_id: str = Field(description="stream of the event: order-<orderId>")
+    stream_id: str = Field(description="stream of the event: order-<orderId>, quote-<quoteReqId> or settings")
     version: int = Field(description="version of the stream after this event, 1..n without gaps")
     type: str = Field(description="name of the event")
     schema_version: int = Field(1, description="schema version of the payload")
@@ -159,6 +349,15 @@ class StoredEvent(Record):
         return super().to_wire()
 
 
+SETTINGS_STREAM = "settings"
+"""The stream of what was set and of the reference prices that were posted."""
+
+
 def stream_of(order_id: str) -> str:
     """The stream that holds the events of an order."""
     return f"order-{order_id}"
+
+
+def quote_stream_of(quote_req_id: str) -> str:
+    """The stream that holds the events of a quote request and of its quotes."""
+    return f"quote-{quote_req_id}"

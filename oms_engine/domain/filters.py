@@ -1,4 +1,4 @@
-"""What can be asked of orders, executions and events? The registry of fields and operators, and how a question is read.
+"""What can be asked of orders, executions, allocations, quotes and events? The registry of fields and operators, and how a question is read.
 
 One registry serves everybody: the store compiles its conditions to SQL, and the same conditions can be asked of a
 record in memory.
@@ -20,7 +20,7 @@ from pydantic_core import PydanticCustomError
 
 from oms_engine.domain.catalogue import violation
 from oms_engine.domain.events import StoredEvent
-from oms_engine.domain.model import Execution, Order
+from oms_engine.domain.model import Allocation, Execution, Order, Quote, QuoteRequest
 from oms_engine.errors import Refused, problem_of, shown
 from oms_engine.framework.specification import Specification
 from oms_engine.framework.validation import Violation
@@ -159,6 +159,9 @@ ENTITIES: Mapping[str, Entity] = {
     for entity in (
         _entity("order", Order, "id"),
         _entity("execution", Execution, "id"),
+        _entity("allocation", Allocation, "id"),
+        _entity("quote", Quote, "id"),
+        _entity("quote_request", QuoteRequest, "id"),
         _entity("event", StoredEvent, "position"),
     )
 }

@@ -3,7 +3,8 @@
 from collections.abc import Iterable
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 
-from oms_engine.domain.model import Execution
+from oms_engine.domain.model import Execution, OrderState
+from oms_engine.domain.vocabulary import OPEN_STATES, State
 from oms_engine.record import plain
 
 EXACT = Context(prec=160, traps=[Inexact, InvalidOperation, Overflow, DivisionByZero])
@@ -58,9 +59,38 @@ def is_multiple(value: Decimal, unit: Decimal) -> bool:
 
 def executed(executions: Iterable[Execution]) -> tuple[Decimal, Decimal]:
     """Quantity and notional of the executions that still count."""
-    quantity = total = ZERO
-    for execution in executions:
-        if execution.is_active:
-            quantity = add(quantity, execution.last_qty)
-            total = add(total, notional(execution.last_qty, execution.last_px))
-    return quantity, total
+    return total((fill.last_qty, fill.last_px) for fill in executions if fill.is_active)
+
+
+def total(lots: Iterable[tuple[Decimal, Decimal]]) -> tuple[Decimal, Decimal]:
+    """Quantity and notional of quantities with their prices."""
+    quantity = amount = ZERO
+    for each, price in lots:
+        quantity = add(quantity, each)
+        amount = add(amount, notional(each, price))
+    return quantity, amount
+
+
+def fraction_digits(value: Decimal) -> int:
+    """How many digits the value has after the point, trailing zeros left out."""
+    return len(plain(value).partition(".")[2])
+
+
+def open_quantity(state: OrderState) -> Decimal:
+    """What an order asks for and has not got, in whatever state it is."""
+    return subtract(state.quantity, state.order.cum_qty)
+
+
+def counted(state: OrderState, *, parent_ended: bool = False) -> Decimal:
+    """What a child counts in its parent's placeQty.
+
+    A final child counts what it executed; an open one the larger of its quantity and of the one it asks for; one that
+    is NEW under a parent that has ended counts nothing, because it cannot be placed any more.
+    """
+    order = state.order
+    if order.state not in OPEN_STATES:
+        return order.cum_qty
+    if parent_ended and order.state is State.NEW:
+        return ZERO
+    asked = order.pending_replace.order_qty if order.pending_replace else None
+    return max(state.quantity, asked or ZERO)

@@ -144,6 +144,9 @@ class State(FixEnum):
 OPEN_STATES = frozenset({State.NEW, State.UNACK, State.LIVE})
 """States in which an order still has open quantity; a pending request is answered in one of them."""
 
+WORKING_STATES = frozenset({State.UNACK, State.LIVE})
+"""States in which an order is in the market: a parent with such a child is not at rest."""
+
 
 class CancelState(FixEnum):
     """What became of the last cancel or replace request: OrdStatus 6, E, 4, or message 9."""
@@ -198,6 +201,48 @@ class Origin(StrEnum):
     CLIENT = "CLIENT"
     DESK = "DESK"
     PARENT = "PARENT"
+
+
+class PlacementReason(StrEnum):
+    """Why the quantity changed that a parent has placed in its children."""
+
+    CHILD_CREATED = "CHILD_CREATED"
+    CHILD_ENDED = "CHILD_ENDED"
+    CHILD_REPLACED = "CHILD_REPLACED"
+    CHILD_CORRECTED = "CHILD_CORRECTED"
+
+
+class AllocState(StrEnum):
+    """Where the allocation of an order stands that hands its fills on to a parent or to members."""
+
+    NEW = "NEW"
+    PENDING_ALLOC = "PENDING_ALLOC"
+    ALLOC_FAILED = "ALLOC_FAILED"
+    ALLOCATED = "ALLOCATED"
+
+
+class AllocStatus(StrEnum):
+    """Whether a lot that was handed on still counts."""
+
+    APPLIED = "APPLIED"
+    REVERSED = "REVERSED"
+
+
+class Direction(StrEnum):
+    """Which way a lot goes, seen from the order whose stream tells of it."""
+
+    OUT = "OUT"
+    IN = "IN"
+
+
+class QuoteState(StrEnum):
+    """State of a quote request and of a quote, which starts in QUOTED."""
+
+    PENDING = "PENDING"
+    QUOTED = "QUOTED"
+    ACCEPTED = "ACCEPTED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
 
 
 class CommandStatus(StrEnum):

@@ -6,7 +6,10 @@ lives in its context.
 
 from abc import ABC, abstractmethod
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -68,6 +71,10 @@ class TaskContext:
 
     A subclass adds typed attributes of its own; the attributes kept by name are for what it does not foresee. One run
     has one context; it is not shared between threads.
+
+    Each task of a parallel block has a shallow copy of its own. What it keeps or removes by name, metadata too, reaches
+    the context after the block. A typed attribute that it sets is lost with the copy, so a task in a block uses `put`;
+    the values themselves are shared, so it changes none of them in place.
     """
 
     def __init__(self, id: str, created_at: datetime) -> None:  # noqa: A002 - the specification's name for it
@@ -112,6 +119,51 @@ class TaskContext:
 
 
 C = TypeVar("C", bound=TaskContext)
+
+
+class _Overlay(dict[str, object]):
+    """What is kept by name, as one task of a block sees and changes it; `merge` brings its changes to what is below."""
+
+    def __init__(self, below: dict[str, object]) -> None:
+        super().__init__(below)
+        self._below = below
+        self.written: dict[str, None] = {}
+
+    def __setitem__(self, key: str, value: object) -> None:
+        self.written[key] = None
+        super().__setitem__(key, value)
+
+    def pop(self, key: str, default: object = None, /) -> object:
+        self.written[key] = None
+        return super().pop(key, default)
+
+    def clear(self) -> None:
+        self.written |= dict.fromkeys(self)
+        super().clear()
+
+    def merge(self) -> None:
+        for key in self.written:
+            if key in self:
+                self._below[key] = self[key]
+            else:
+                self._below.pop(key, None)
+
+
+class _Branch(Generic[C]):
+    """The context as one task of a block has it."""
+
+    def __init__(self, context: C) -> None:
+        self.context = copy(context)
+        self._attributes = self.context._attributes = _Overlay(context._attributes)  # noqa: SLF001 - lies over them
+        self._metadata = self.context._metadata = _Overlay(context._metadata)  # noqa: SLF001 - as above
+
+    def written(self) -> list[str]:
+        """What the task kept or removed, as a message names it."""
+        return [*map(repr, self._attributes.written), *(f"metadata {key!r}" for key in self._metadata.written)]
+
+    def merge(self) -> None:
+        self._attributes.merge()
+        self._metadata.merge()
 
 
 class Task(ABC, Generic[C]):
@@ -178,17 +230,35 @@ class _FunctionTask(Task[C]):
         return self._function(context)
 
 
-@dataclass(frozen=True)  # no slots: with them TaskPipeline[Context](...) raises in Python 3.11
+@dataclass(frozen=True)  # no slots: with them ParallelBlock[Context](...) raises in Python 3.11
+class ParallelBlock(Generic[C]):
+    """Which tasks run at the same time? One element of a pipeline; its order is its own, not that of its tasks.
+
+    Every task has a thread and sees the context as it was when the block started. The block ends when all have ended,
+    and none is cancelled: a failure counts after it. What they wrote is then merged in the order of declaration; a task
+    that wrote what an earlier one wrote is FAILED, and nothing it wrote is kept.
+    """
+
+    tasks: tuple[Task[C], ...]
+    order: int = 0
+
+
+@dataclass(frozen=True)  # no slots: as above
 class TaskPipeline(Generic[C]):
     """Which tasks, in which order, and does a failure end them?
 
-    Immutable: built once, run many times from many threads. With `stop_on_failure` the tasks after a FAILED one do not
-    run and are listed as NOT_RUN.
+    Immutable: built once, run many times from many threads. With `stop_on_failure` the elements after a FAILED task or
+    after a block with one do not run, and their tasks are listed as NOT_RUN.
     """
 
     name: str
-    tasks: tuple[Task[C], ...] = ()
+    elements: tuple[Task[C] | ParallelBlock[C], ...] = ()
     stop_on_failure: bool = True
+
+    @property
+    def tasks(self) -> tuple[Task[C], ...]:
+        """All tasks in the order of declaration, those of a block where the block stands."""
+        return tuple(task for element in self.elements for task in _tasks_of(element))
 
     @staticmethod
     def builder(name: str) -> "TaskPipelineBuilder[C]":
@@ -196,22 +266,31 @@ class TaskPipeline(Generic[C]):
         return TaskPipelineBuilder(name)
 
 
+def _tasks_of(element: Task[C] | ParallelBlock[C]) -> tuple[Task[C], ...]:
+    return element.tasks if isinstance(element, ParallelBlock) else (element,)
+
+
 class TaskPipelineBuilder(Generic[C]):
     """How is a pipeline put together? Each step returns the builder; `build` gives the pipeline and may be repeated."""
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._tasks: list[Task[C]] = []
+        self._elements: list[Task[C] | ParallelBlock[C]] = []
         self._sorted = False
         self._stop_on_failure = True
 
     def add_task(self, task: Task[C]) -> Self:
         """Add a task at the end."""
-        self._tasks.append(task)
+        self._elements.append(task)
+        return self
+
+    def add_parallel_tasks(self, *tasks: Task[C], order: int = 0) -> Self:
+        """Add one block of tasks that run at the same time; the order is the block's, and its tasks are not sorted."""
+        self._elements.append(ParallelBlock(tasks, order))
         return self
 
     def sort_by_order(self) -> Self:
-        """Let `build` sort the tasks by their order; tasks of one order stay as they were added."""
+        """Let `build` sort tasks and blocks by their order; those of one order stay as they were added."""
         self._sorted = True
         return self
 
@@ -222,13 +301,16 @@ class TaskPipelineBuilder(Generic[C]):
 
     def build(self) -> TaskPipeline[C]:
         """The pipeline as it stands now."""
-        tasks = sorted(self._tasks, key=lambda task: task.order) if self._sorted else self._tasks
-        return TaskPipeline(self._name, tuple(tasks), self._stop_on_failure)
+        elements = sorted(self._elements, key=lambda element: element.order) if self._sorted else self._elements
+        return TaskPipeline(self._name, tuple(elements), self._stop_on_failure)
 
 
 @dataclass(frozen=True, slots=True)
 class PipelineResult:
-    """How did a run end? One result per task, in the order the pipeline declares them; the duration in microseconds."""
+    """How did a run end? One result per task, in the order the pipeline declares them; the duration in microseconds.
+
+    The tasks of a block stand one after the other, whatever ended first; their durations overlap.
+    """
 
     pipeline_name: str
     task_results: tuple[TaskResult, ...]
@@ -267,20 +349,60 @@ class TaskOrchestrator:
         self._timer = timer
 
     def run(self, pipeline: TaskPipeline[C], context: C) -> PipelineResult:
-        """Run the tasks one after the other on the context."""
+        """Run the elements one after the other on the context; a block has threads of its own while it runs."""
         began = started = self._timer()
         results: list[TaskResult] = []
-        tasks = iter(pipeline.tasks)
-        for task in tasks:
-            status, _, message, warnings, errors, exception, _ = _outcome(task, context)
-            ended = self._timer()
-            micros = (ended - started) // _NANOS_PER_MICRO
-            results.append(TaskResult(status, task.name, message, warnings, errors, exception, micros))
-            started = ended
-            if status is TaskStatus.FAILED and pipeline.stop_on_failure:
+        elements = iter(pipeline.elements)
+        for element in elements:
+            if isinstance(element, ParallelBlock):
+                ended = self._run_block(element, context)
+                results += ended
+                failed = any(result.status is TaskStatus.FAILED for result in ended)
+                started = self._timer()
+            else:
+                result, started = self._run_task(element, context, started)
+                results.append(result)
+                failed = result.status is TaskStatus.FAILED
+            if failed and pipeline.stop_on_failure:
                 break
-        results.extend(TaskResult(TaskStatus.NOT_RUN, task.name) for task in tasks)
+        results += [TaskResult(TaskStatus.NOT_RUN, task.name) for element in elements for task in _tasks_of(element)]
         return PipelineResult(pipeline.name, tuple(results), (started - began) // _NANOS_PER_MICRO)
+
+    def _run_task(self, task: Task[C], context: C, started: int) -> tuple[TaskResult, int]:
+        """The result of a task and the time of its end; both times in nanoseconds."""
+        status, _, message, warnings, errors, exception, _ = _outcome(task, context)
+        ended = self._timer()
+        micros = (ended - started) // _NANOS_PER_MICRO
+        return TaskResult(status, task.name, message, warnings, errors, exception, micros), ended
+
+    def _run_block(self, block: ParallelBlock[C], context: C) -> list[TaskResult]:
+        branches = [_Branch(context) for _ in block.tasks]
+        with ThreadPoolExecutor(len(block.tasks) or 1) as pool:  # left when the last task has ended
+            running = [
+                pool.submit(copy_context().run, self._run_task, task, branch.context, self._timer())
+                for task, branch in zip(block.tasks, branches, strict=True)
+            ]
+        return _merged(branches, [task.result()[0] for task in running])
+
+
+def _merged(branches: Sequence[_Branch[C]], results: Sequence[TaskResult]) -> list[TaskResult]:
+    """Merge what each task of a block wrote; the result of one that came too late says so."""
+    taken: set[str] = set()
+    told = []
+    for branch, result in zip(branches, results, strict=True):
+        written = branch.written()
+        if twice := [name for name in written if name in taken]:
+            told.append(_too_late(result, twice))
+        else:
+            taken.update(written)
+            branch.merge()
+            told.append(result)
+    return told
+
+
+def _too_late(result: TaskResult, names: Sequence[str]) -> TaskResult:
+    message = f"an earlier task of the block wrote {', '.join(names)} as well; let one task of a block write it"
+    return result._replace(status=TaskStatus.FAILED, message=message, errors=(*result.errors, message))
 
 
 def _outcome(task: Task[C], context: C) -> TaskResult:

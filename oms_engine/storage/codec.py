@@ -72,13 +72,20 @@ def to_sql(field: QueryField, value: object) -> SqlValue:
 
 
 class RowCodec:
-    """Turns the records of one entity into rows and back; a column has the name of the record's attribute."""
+    """Turns the records of one entity into rows and back; a column has the name of the record's attribute.
 
-    def __init__(self, entity: Entity) -> None:
+    A part that is a record of its own, which no question can compare, stands in its column as JSON.
+    """
+
+    def __init__(self, entity: Entity, parts: Mapping[str, type[Record]] | None = None) -> None:
         self.record = entity.record
         self.fields = tuple(entity.fields.values())
-        self.columns = tuple(field.attribute for field in self.fields)
-        self._readers = tuple(self._reader(field) for field in self.fields)
+        self.parts = dict(parts or {})
+        self.columns = (*(field.attribute for field in self.fields), *self.parts)
+        self._readers = (
+            *(self._reader(field) for field in self.fields),
+            *(part.model_validate_json for part in self.parts.values()),
+        )
 
     def _reader(self, field: QueryField) -> Callable[[Any], object] | None:
         if field.type is not FieldType.ENUM:
@@ -89,7 +96,8 @@ class RowCodec:
 
     def row(self, record: Record) -> tuple[SqlValue, ...]:
         """The record as a row, in the order of `columns`."""
-        return tuple(to_sql(field, getattr(record, field.attribute)) for field in self.fields)
+        scalars = (to_sql(field, getattr(record, field.attribute)) for field in self.fields)
+        return (*scalars, *(_json(getattr(record, name)) for name in self.parts))
 
     def values(self, row: tuple[Any, ...]) -> dict[str, Any]:
         """The attributes that stand in a row."""
@@ -101,3 +109,7 @@ class RowCodec:
     def read(self, row: tuple[Any, ...]) -> Record:
         """The record that stands in a row."""
         return self.record.model_construct(**self.values(row))
+
+
+def _json(part: Record | None) -> str | None:
+    return None if part is None else part.model_dump_json(by_alias=True, exclude_none=True)

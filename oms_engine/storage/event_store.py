@@ -6,23 +6,23 @@ a command reads stays true until it commits.
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from oms_engine.domain.decider.evolve import fold
-from oms_engine.domain.events import EVENTS, StoredEvent, stream_of
-from oms_engine.domain.model import OrderState
+from oms_engine.domain.decider.streams import fold_stream
+from oms_engine.domain.events import EVENTS, SETTINGS_STREAM, StoredEvent, quote_stream_of, stream_of
+from oms_engine.domain.model import OrderState, QuoteRequestState, SettingsState, StreamState
 from oms_engine.domain.rules.facts import ClientOrderId
 from oms_engine.errors import StoreBusy, StoreError, StoreRolledBack, StoreUnavailable, shown
 from oms_engine.record import instant_text, parse_instant
-from oms_engine.storage.schema import prepare
+from oms_engine.storage.schema import Refill, prepare
 
 MEMORY = ":memory:"
 
 _KEPT = 1_000
-"""Orders that are remembered, those that changed last."""
+"""Streams that are remembered, those that changed last."""
 
 _LAST = 2**63 - 1
 """No version and no position of SQLite's integers lies behind this one."""
@@ -64,11 +64,17 @@ class EventStore:
         self.connection = connection
         self.in_memory = in_memory
         self._lock = threading.RLock()
-        self._states: dict[str, OrderState] = {}
+        self._states: dict[str, StreamState] = {}
 
     @classmethod
-    def open(cls, url: str = MEMORY, *, busy_seconds: float = 5.0) -> "EventStore":
-        """Open or create a store; raises StoreUnavailable and leaves the file alone when it is not one of ours."""
+    def open(cls, url: str = MEMORY, *, refill: Refill | None = None, busy_seconds: float = 5.0) -> "EventStore":
+        """Open or create a store; raises StoreUnavailable and leaves the file alone when it is not one of ours.
+
+        Args:
+            url: A path, `sqlite:///PATH` or `:memory:`.
+            refill: Writes the read model anew when an older file is brought to this schema.
+            busy_seconds: How long to wait for another process.
+        """
         path = _path_of(url)
         in_memory = path == MEMORY
         if not in_memory and not Path(path).absolute().parent.is_dir():
@@ -80,7 +86,7 @@ class EventStore:
         except sqlite3.Error as error:
             raise StoreUnavailable(f"the database {shown(path)} cannot be opened: {error}") from error
         try:
-            prepare(connection, in_memory=in_memory)
+            prepare(connection, in_memory=in_memory, refill=refill)
             if not in_memory:
                 connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
@@ -151,11 +157,11 @@ class EventStore:
         """Write events at the positions and versions they carry; a version that is taken raises StoreRolledBack."""
         self.connection.executemany(_INSERT_EVENT, [_row(event) for event in events])
 
-    def remember(self, command_id: str, payload_hash: str, events: Sequence[StoredEvent]) -> None:
-        """Keep a command's key, so that its repetition is recognised."""
+    def remember(self, command_id: str, payload_hash: str, main: str, events: Sequence[StoredEvent]) -> None:
+        """Keep a command's key and its main stream, so that its repetition is recognised."""
         self.connection.execute(
             "INSERT INTO commands VALUES (?, ?, ?, ?, ?)",
-            (command_id, payload_hash, events[0].stream_id, events[0].position, events[-1].position),
+            (command_id, payload_hash, main, events[0].position, events[-1].position),
         )
 
     def command(self, command_id: str) -> RecordedCommand | None:
@@ -183,19 +189,34 @@ class EventStore:
         return tuple(row[0] for row in rows)
 
     def load(self, order_id: str, *, up_to: int | None = None) -> OrderState | None:
-        """The order as its events say, up to a version when one is given; None when it has none.
+        """The order as its events say, up to a version when one is given; None when it has none."""
+        state = self.state(stream_of(order_id), up_to=up_to)
+        assert state is None or isinstance(state, OrderState)  # noqa: S101 - the stream is one of an order
+        return state
 
-        Only the events behind the version that `keep` remembers are read.
-        """
-        known = self._states.get(order_id) if up_to is None else None
-        after = known.order.version if known else 0
-        return fold(self.stream(stream_of(order_id), after=after, up_to=up_to), known)
+    def quotes(self, quote_req_id: str) -> QuoteRequestState | None:
+        """The quote request as its events say; None when it has none."""
+        state = self.state(quote_stream_of(quote_req_id))
+        assert state is None or isinstance(state, QuoteRequestState)  # noqa: S101 - the stream is one of quotes
+        return state
 
-    def keep(self, state: OrderState) -> None:
-        """Remember an order whose events are committed: they never change, so it stays true as a start for `load`."""
-        self._states.pop(state.order.order_id, None)
-        self._states[state.order.order_id] = state
-        if len(self._states) > _KEPT:
+    def settings(self) -> SettingsState:
+        """What was set while running, and the reference prices that were posted."""
+        state = self.state(SETTINGS_STREAM)
+        return state if isinstance(state, SettingsState) else SettingsState()
+
+    def state(self, stream_id: str, *, up_to: int | None = None) -> StreamState | None:
+        """What the events of a stream lead to; only those behind the version that `keep` remembers are read."""
+        known = self._states.get(stream_id) if up_to is None else None
+        after = known.version if known else 0
+        return fold_stream(stream_id, self.stream(stream_id, after=after, up_to=up_to), known)
+
+    def keep(self, states: Mapping[str, StreamState]) -> None:
+        """Remember streams whose events are committed: they never change, so they stay true as a start."""
+        for stream_id, state in states.items():
+            self._states.pop(stream_id, None)
+            self._states[stream_id] = state
+        while len(self._states) > _KEPT:
             del self._states[next(iter(self._states))]
 
     def stream(self, stream_id: str, *, after: int = 0, up_to: int | None = None) -> Iterator[StoredEvent]:
@@ -213,10 +234,6 @@ class EventStore:
             (after, _LAST if up_to is None else up_to, limit),
         )
         return [read_event(row) for row in rows]
-
-    def all_by_stream(self) -> Iterator[StoredEvent]:
-        """Every event, stream by stream and in order of version."""
-        return (read_event(row) for row in self.connection.execute(SELECT_EVENTS + "ORDER BY stream_id, version"))
 
     def _one(self, sql: str, *values: object) -> Any:  # noqa: ANN401 - a row has the columns of its statement
         return self.connection.execute(sql, values).fetchone()
@@ -256,6 +273,11 @@ def read_event(row: tuple[Any, ...]) -> StoredEvent:
         actor=actor,
         recorded_at=parse_instant(at),
     )
+
+
+def all_by_stream(connection: sqlite3.Connection) -> Iterator[StoredEvent]:
+    """Every event, stream by stream and in order of version."""
+    return (read_event(row) for row in connection.execute(SELECT_EVENTS + "ORDER BY stream_id, version"))
 
 
 def _is_busy(error: sqlite3.Error) -> bool:

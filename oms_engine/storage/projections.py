@@ -1,29 +1,45 @@
-"""What do orders and executions look like now? Rows written with the events, and rebuilt from events alone."""
+"""What do orders, executions, allocations and quotes look like now? Rows written with the events, and from them alone."""
 
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 
-from oms_engine.domain.decider.evolve import fold
-from oms_engine.domain.decider.order import terms_hash
+from oms_engine.domain.decider.order import created_hash
+from oms_engine.domain.decider.streams import fold_stream
 from oms_engine.domain.events import (
+    AllocationApplied,
+    AllocationReversed,
     ExecutionBusted,
+    ExecutionCorrected,
     ExecutionCreated,
     ExecutionWhacked,
     OrderCancelRequested,
     OrderCreated,
+    OrderReplaceRequested,
+    QuoteCreated,
+    QuoteRequested,
+    Share,
     StoredEvent,
 )
 from oms_engine.domain.filters import ENTITIES
-from oms_engine.domain.model import OrderState
+from oms_engine.domain.model import Allocation, OrderState, QuoteRequestState, ReplaceTerms, StreamState
+from oms_engine.domain.vocabulary import AllocStatus, Direction
+from oms_engine.record import instant_text
 from oms_engine.storage.codec import RowCodec
-from oms_engine.storage.event_store import EventStore
+from oms_engine.storage.event_store import EventStore, all_by_stream
+from oms_engine.storage.schema import READ_MODEL_TABLES
 
-ORDERS = RowCodec(ENTITIES["order"])
+ORDERS = RowCodec(ENTITIES["order"], {"pending_replace": ReplaceTerms})
 EXECUTIONS = RowCodec(ENTITIES["execution"])
+ALLOCATIONS = RowCodec(ENTITIES["allocation"])
+QUOTE_REQUESTS = RowCodec(ENTITIES["quote_request"])
+QUOTES = RowCodec(ENTITIES["quote"])
 
 Progress = Callable[[int, int], None]
 """Told how many events were read, and how many there are."""
+
+LOTS_PER_EVENT = 1_000_000
+"""The id of an allocation is position x this + its place in the event, so that it can be found again from events."""
 
 
 def _insert(table: str, codec: RowCodec) -> str:
@@ -40,11 +56,34 @@ _INSERT_ORDER = _insert("orders", ORDERS)
 _UPDATE_ORDER = _update("orders", ORDERS)
 _INSERT_EXECUTION = _insert("executions", EXECUTIONS)
 _UPDATE_EXECUTION = _update("executions", EXECUTIONS)
+_INSERT_ALLOCATION = _insert("allocations", ALLOCATIONS)
+_REVERSE_ALLOCATION = (
+    "UPDATE allocations SET status = ?, reversed_at = ? "
+    "WHERE giver_order_id = ? AND order_id = ? AND exec_id = ? AND status = ?"
+)
+_INSERT_REQUEST = _insert("quote_requests", QUOTE_REQUESTS)
+_UPDATE_REQUEST = _update("quote_requests", QUOTE_REQUESTS)
+_INSERT_QUOTE = _insert("quotes", QUOTES)
+_UPDATE_QUOTE = _update("quotes", QUOTES)
 _INSERT_CLIENT_ORDER_ID = "INSERT INTO client_order_ids VALUES (?, ?, ?, ?)"
 
 
-def project(connection: sqlite3.Connection, events: Sequence[StoredEvent], after: OrderState) -> None:
-    """Write what new events of one order change in the read model; `after` is the order with these events."""
+def project(connection: sqlite3.Connection, events: Sequence[StoredEvent], states: Mapping[str, StreamState]) -> None:
+    """Write what new events change in the read model; `states` are the streams with these events."""
+    by_stream: dict[str, list[StoredEvent]] = {}
+    for stored in events:
+        by_stream.setdefault(stored.stream_id, []).append(stored)
+    for stream_id, its_events in by_stream.items():
+        match states[stream_id]:
+            case OrderState() as after:
+                _project_order(connection, its_events, after)
+            case QuoteRequestState() as after:
+                _project_quotes(connection, its_events, after)
+            case _:
+                pass
+
+
+def _project_order(connection: sqlite3.Connection, events: Sequence[StoredEvent], after: OrderState) -> None:
     order = after.order
     if isinstance(events[0].payload, OrderCreated):
         connection.execute(_INSERT_ORDER, ORDERS.row(order))
@@ -54,10 +93,67 @@ def project(connection: sqlite3.Connection, events: Sequence[StoredEvent], after
         match stored.payload:
             case ExecutionCreated(exec_id=exec_id):
                 connection.execute(_INSERT_EXECUTION, EXECUTIONS.row(after.executions[exec_id]))
-            case ExecutionWhacked(exec_id=exec_id) | ExecutionBusted(exec_id=exec_id):
+            case (
+                ExecutionWhacked(exec_id=exec_id)
+                | ExecutionBusted(exec_id=exec_id)
+                | ExecutionCorrected(exec_ref_id=exec_id)
+            ):
                 execution = after.executions[exec_id]
                 connection.execute(_UPDATE_EXECUTION, (*EXECUTIONS.row(execution), execution.id))
+            case _:
+                pass
+    _project_allocations(connection, events, order.order_id)
     connection.executemany(_INSERT_CLIENT_ORDER_ID, _client_order_ids(events, order.order_id))
+
+
+def _project_allocations(connection: sqlite3.Connection, events: Iterable[StoredEvent], giver: str) -> None:
+    for stored in events:
+        match stored.payload:
+            case AllocationApplied(direction=Direction.OUT) as applied:
+                rows = [ALLOCATIONS.row(allocation) for allocation in _allocations(stored, applied, giver)]
+                connection.executemany(_INSERT_ALLOCATION, rows)
+            case AllocationReversed(direction=Direction.OUT, lots=lots):
+                at = instant_text(stored.recorded_at)
+                connection.executemany(
+                    _REVERSE_ALLOCATION,
+                    [(AllocStatus.REVERSED, at, giver, lot.order_id, lot.exec_id, AllocStatus.APPLIED) for lot in lots],
+                )
+            case _:
+                pass
+
+
+def _allocations(stored: StoredEvent, applied: AllocationApplied, giver: str) -> list[Allocation]:
+    shares = applied.shares or (Share(order_id=applied.counterpart or "", lots=applied.lots),)
+    handed = [(share.order_id, lot) for share in shares for lot in share.lots]
+    return [
+        Allocation(
+            id=stored.position * LOTS_PER_EVENT + index,
+            giver_order_id=giver,
+            receiver_order_id=receiver,
+            order_id=lot.order_id,
+            exec_id=lot.exec_id,
+            quantity=lot.quantity,
+            price=lot.price,
+            status=AllocStatus.APPLIED,
+            approved_by=applied.approved_by,
+            created_at=stored.recorded_at,
+        )
+        for index, (receiver, lot) in enumerate(handed)
+    ]
+
+
+def _project_quotes(connection: sqlite3.Connection, events: Sequence[StoredEvent], after: QuoteRequestState) -> None:
+    request = after.request
+    if isinstance(events[0].payload, QuoteRequested):
+        connection.execute(_INSERT_REQUEST, QUOTE_REQUESTS.row(request))
+    else:
+        connection.execute(_UPDATE_REQUEST, (*QUOTE_REQUESTS.row(request), request.id))
+    created = {stored.payload.quote_id for stored in events if isinstance(stored.payload, QuoteCreated)}
+    for quote in after.quotes.values():
+        if quote.quote_id in created:
+            connection.execute(_INSERT_QUOTE, QUOTES.row(quote))
+        else:
+            connection.execute(_UPDATE_QUOTE, (*QUOTES.row(quote), quote.id))
 
 
 def _client_order_ids(events: Iterable[StoredEvent], order_id: str) -> list[tuple[str, str, str, str]]:
@@ -65,31 +161,36 @@ def _client_order_ids(events: Iterable[StoredEvent], order_id: str) -> list[tupl
     for stored in events:
         match stored.payload:
             case OrderCreated(session_id=session_id, cl_ord_id=cl_ord_id) as created:
-                rows.append((session_id, cl_ord_id, order_id, terms_hash(created)))
-            case OrderCancelRequested(session_id=str(session_id), cl_ord_id=str(cl_ord_id)):
+                rows.append((session_id, cl_ord_id, order_id, created_hash(created)))
+            case (
+                OrderCancelRequested(session_id=str(session_id), cl_ord_id=str(cl_ord_id))
+                | OrderReplaceRequested(session_id=str(session_id), cl_ord_id=str(cl_ord_id))
+            ):
                 rows.append((session_id, cl_ord_id, order_id, ""))
+            case _:
+                pass
     return rows
 
 
 def rebuild(store: EventStore, progress: Progress = lambda _done, _all: None) -> int:
     """Write the read model anew from the events, in one transaction; returns how many events were read."""
     with store.writing():
-        total = int(store.connection.execute("SELECT count(*) FROM events").fetchone()[0])
-        for table in ("orders", "executions", "client_order_ids"):
-            store.connection.execute(f"DELETE FROM {table}")  # noqa: S608 - own names
-        done = 0
-        for _, stream in groupby(store.all_by_stream(), key=lambda stored: stored.stream_id):
-            events = list(stream)
-            _write(store.connection, events)
-            done += len(events)
-            progress(done, total)
+        total = refill(store.connection, progress)
         store.commit()
     return total
 
 
-def _write(connection: sqlite3.Connection, events: Sequence[StoredEvent]) -> None:
-    after = fold(events)
-    assert after is not None  # noqa: S101 - a stream has at least one event
-    connection.execute(_INSERT_ORDER, ORDERS.row(after.order))
-    connection.executemany(_INSERT_EXECUTION, [EXECUTIONS.row(execution) for execution in after.executions.values()])
-    connection.executemany(_INSERT_CLIENT_ORDER_ID, _client_order_ids(events, after.order.order_id))
+def refill(connection: sqlite3.Connection, progress: Progress = lambda _done, _all: None) -> int:
+    """Write the read model anew inside the transaction that is open; returns how many events were read."""
+    total = int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
+    for table in READ_MODEL_TABLES:
+        connection.execute(f"DELETE FROM {table}")  # noqa: S608 - own names
+    done = 0
+    for stream_id, stream in groupby(all_by_stream(connection), key=lambda stored: stored.stream_id):
+        events = list(stream)
+        state = fold_stream(stream_id, events)
+        assert state is not None  # noqa: S101 - a stream has at least one event
+        project(connection, events, {stream_id: state})
+        done += len(events)
+        progress(done, total)
+    return total

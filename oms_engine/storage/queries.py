@@ -1,13 +1,20 @@
 """How does a question become one bound SQL statement, and its rows a page?"""
 
+import sqlite3
 from collections.abc import Callable, Mapping
+from datetime import datetime
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from oms_engine.domain.filters import Condition, Operator, Query, fold_case
-from oms_engine.record import Record
-from oms_engine.storage.codec import RowCodec, SqlValue, to_sql
+from oms_engine.domain.model import Order
+from oms_engine.domain.quantities import ZERO
+from oms_engine.domain.rules.facts import OpenOrder
+from oms_engine.domain.vocabulary import OPEN_STATES, WORKING_STATES, CancelState, ExecutionStatus, TimeInForce
+from oms_engine.record import Record, instant_text
+from oms_engine.storage.codec import RowCodec, SqlValue, from_sortable, sortable, to_sql
 from oms_engine.storage.event_store import SELECT_EVENTS, EventStore, read_event
-from oms_engine.storage.projections import EXECUTIONS, ORDERS
+from oms_engine.storage.projections import ALLOCATIONS, EXECUTIONS, ORDERS, QUOTE_REQUESTS, QUOTES
 
 
 class PageInfo(Record):
@@ -132,6 +139,9 @@ def _of(table: str, codec: RowCodec) -> _Source:
 _SOURCES: Mapping[str, _Source] = {
     "order": _of("orders", ORDERS),
     "execution": _of("executions", EXECUTIONS),
+    "allocation": _of("allocations", ALLOCATIONS),
+    "quote": _of("quotes", QUOTES),
+    "quote_request": _of("quote_requests", QUOTE_REQUESTS),
     "event": _Source(SELECT_EVENTS, "events", read_event),
 }
 
@@ -156,3 +166,93 @@ def run(store: EventStore, query: Query) -> Page:
     return Page(
         content, PageInfo(number=query.page, size=query.size, total_elements=total, total_pages=pages), query.warnings
     )
+
+
+class Tree(NamedTuple):
+    """A tree of orders: the root first, then by depth and orderId; and the group that a member's tree hangs on."""
+
+    orders: list[Order]
+    depths: dict[str, int]
+    group: Order | None
+    members: list[Order]
+
+
+_MOST_IN_TREE = 10_000
+
+
+def _orders(connection: sqlite3.Connection, where: str, values: tuple[SqlValue, ...]) -> list[Order]:
+    rows = connection.execute(_SOURCES["order"].select + where, values)
+    return [order for row in rows if isinstance(order := ORDERS.read(row), Order)]
+
+
+def read_tree(connection: sqlite3.Connection, order: Order) -> Tree:
+    """The tree of an order; at most 10,000 orders of it."""
+    found = _orders(connection, "WHERE root_order_id = ? ORDER BY id LIMIT ?", (order.root_order_id, _MOST_IN_TREE))
+    depths: dict[str, int] = {}
+    for each in found:  # a parent is created before its children
+        depths[each.order_id] = depths[each.parent_order_id] + 1 if each.parent_order_id else 0
+    found.sort(key=lambda each: (depths[each.order_id], each.order_id))
+    group_id = found[0].group_order_id
+    is_member = group_id is not None and not found[0].is_grouped_order
+    linked = _orders(connection, "WHERE group_order_id = ? ORDER BY order_id", (group_id,)) if group_id else []
+    return Tree(
+        found,
+        depths,
+        next((each for each in linked if each.is_grouped_order), None) if is_member else None,
+        [] if is_member else [each for each in linked if not each.is_grouped_order],
+    )
+
+
+def pending_orders(connection: sqlite3.Connection, before: datetime) -> list[Order]:
+    """Orders whose request waits for an answer and that did not change since a time, oldest first."""
+    where = "WHERE cancel_state IN (?, ?) AND updated_at < ? ORDER BY updated_at, id LIMIT ?"
+    return _orders(connection, where, (CancelState.PCXL, CancelState.PMOD, instant_text(before), _MOST_IN_TREE))
+
+
+def due_orders(connection: sqlite3.Connection, as_of: datetime, *, day_orders: bool) -> list[Order]:
+    """Orders in the market whose time in force has ended, children before their parents."""
+    at = instant_text(as_of)
+    where = (
+        "WHERE state IN (?, ?) AND ((time_in_force = ? AND expire_time <= ?) "
+        "OR (? AND time_in_force = ? AND created_at <= ?)) ORDER BY id DESC LIMIT ?"
+    )
+    values: tuple[SqlValue, ...] = (
+        *sorted(WORKING_STATES),
+        TimeInForce.GOOD_TILL_DATE,
+        at,
+        int(day_orders),
+        TimeInForce.DAY,
+        at,
+        _MOST_IN_TREE,
+    )
+    return _orders(connection, where, values)
+
+
+def quote_request_of(connection: sqlite3.Connection, quote_id: str) -> str | None:
+    """The quote request that a quote answers; None when there is no such quote."""
+    row = connection.execute("SELECT quote_req_id FROM quotes WHERE quote_id = ?", (quote_id,)).fetchone()
+    return row[0] if row else None
+
+
+def last_price(connection: sqlite3.Connection, symbol: str) -> Decimal | None:
+    """Price of the last execution of a symbol that still counts."""
+    row = connection.execute(
+        "SELECT e.last_px FROM executions e JOIN orders o ON o.order_id = e.order_id "
+        "WHERE o.symbol = ? AND e.status IN (?, ?) ORDER BY e.id DESC LIMIT 1",
+        (symbol, ExecutionStatus.ACTIVE, ExecutionStatus.CORRECTED),
+    ).fetchone()
+    return from_sortable(row[0]) if row else None
+
+
+def open_orders(connection: sqlite3.Connection, account: str) -> list[OpenOrder]:
+    """The roots of an account in NEW, UNACK or LIVE with something open; no groups."""
+    rows = connection.execute(
+        "SELECT order_id, symbol, leaves_qty, price, cash_order_qty FROM orders "
+        "WHERE account = ? AND state IN (?, ?, ?) AND parent_order_id IS NULL AND is_grouped_order = 0 "
+        "AND (leaves_qty IS NULL OR leaves_qty > ?) ORDER BY id",
+        (account, *sorted(OPEN_STATES), sortable(ZERO)),
+    )
+    return [
+        OpenOrder(order_id, symbol, *(from_sortable(text) if text is not None else None for text in numbers))
+        for order_id, symbol, *numbers in rows
+    ]

@@ -5,6 +5,7 @@ in memory is created from `CURRENT` at once; a file is migrated with sqlite-util
 """
 
 import sqlite3
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from oms_engine.domain.filters import ENTITIES, FieldType
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x4F4D5331
 """Marks a file as one of ours (PRAGMA application_id): the letters OMS1."""
 
-VERSION = 1
+VERSION = 2
 """Version of the schema (PRAGMA user_version): the number of the last migration."""
 
 _TABLES = """
@@ -46,6 +47,9 @@ CREATE TABLE commands (
   first_position INTEGER NOT NULL,
   last_position INTEGER NOT NULL
 ) WITHOUT ROWID;
+"""
+
+_READ_MODEL = """
 CREATE TABLE client_order_ids (
   session_id TEXT NOT NULL,
   cl_ord_id TEXT NOT NULL,
@@ -65,9 +69,11 @@ CREATE TABLE orders (
   symbol TEXT NOT NULL,
   side TEXT NOT NULL,
   ord_type TEXT NOT NULL,
-  order_qty TEXT NOT NULL,
+  order_qty TEXT,
   time_in_force TEXT NOT NULL,
   handl_inst TEXT NOT NULL,
+  auto_allocation INTEGER NOT NULL,
+  auto_forward INTEGER NOT NULL,
   security_id TEXT,
   security_id_source TEXT,
   security_type TEXT,
@@ -93,13 +99,26 @@ CREATE TABLE orders (
   maturity_month_year TEXT,
   underlying_security_type TEXT,
   sending_time TEXT,
+  cash_order_qty TEXT,
+  quote_id TEXT,
+  parent_order_id TEXT,
   version INTEGER NOT NULL,
   state TEXT NOT NULL,
   cancel_state TEXT,
+  orig_cl_ord_id TEXT,
+  pending_replace TEXT,
   cum_qty TEXT NOT NULL,
-  leaves_qty TEXT NOT NULL,
+  leaves_qty TEXT,
   avg_px TEXT NOT NULL,
+  place_qty TEXT NOT NULL,
   alloc_qty TEXT NOT NULL,
+  pending_alloc_qty TEXT NOT NULL,
+  alloc_state TEXT,
+  group_order_id TEXT,
+  grouped_at TEXT,
+  grouped_by TEXT,
+  is_grouped_order INTEGER NOT NULL,
+  member_count INTEGER,
   transact_time TEXT NOT NULL,
   tif_timestamp TEXT,
   created_at TEXT NOT NULL,
@@ -109,6 +128,9 @@ CREATE TABLE orders (
 CREATE INDEX orders_by_symbol ON orders (symbol, id);
 CREATE INDEX orders_by_state ON orders (state, id);
 CREATE INDEX orders_by_cl_ord_id ON orders (cl_ord_id);
+CREATE INDEX orders_by_root ON orders (root_order_id, id);
+CREATE INDEX orders_by_account ON orders (account, state);
+CREATE INDEX orders_by_group ON orders (group_order_id) WHERE group_order_id IS NOT NULL;
 CREATE TABLE executions (
   id INTEGER PRIMARY KEY,
   exec_id TEXT NOT NULL,
@@ -128,6 +150,8 @@ CREATE TABLE executions (
   transact_time TEXT NOT NULL,
   received_at TEXT NOT NULL,
   status TEXT NOT NULL,
+  orig_last_qty TEXT,
+  orig_last_px TEXT,
   status_reason TEXT,
   requested_by TEXT,
   approved_by TEXT,
@@ -135,6 +159,52 @@ CREATE TABLE executions (
   UNIQUE (order_id, exec_id)
 );
 CREATE INDEX executions_by_exec_id ON executions (exec_id);
+CREATE TABLE allocations (
+  id INTEGER PRIMARY KEY,
+  giver_order_id TEXT NOT NULL,
+  receiver_order_id TEXT NOT NULL,
+  order_id TEXT NOT NULL,
+  exec_id TEXT NOT NULL,
+  quantity TEXT NOT NULL,
+  price TEXT NOT NULL,
+  status TEXT NOT NULL,
+  approved_by TEXT,
+  created_at TEXT NOT NULL,
+  reversed_at TEXT
+);
+CREATE INDEX allocations_by_giver ON allocations (giver_order_id, order_id, exec_id);
+CREATE INDEX allocations_by_receiver ON allocations (receiver_order_id, id);
+CREATE TABLE quote_requests (
+  id INTEGER PRIMARY KEY,
+  quote_req_id TEXT NOT NULL,
+  session_id TEXT NOT NULL,
+  symbol TEXT NOT NULL,
+  quantity TEXT NOT NULL,
+  side TEXT,
+  currency TEXT,
+  account TEXT,
+  valid_until TEXT,
+  state TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  created_at TEXT NOT NULL,
+  updated_at TEXT NOT NULL,
+  UNIQUE (quote_req_id)
+);
+CREATE TABLE quotes (
+  id INTEGER PRIMARY KEY,
+  quote_id TEXT NOT NULL,
+  quote_req_id TEXT NOT NULL,
+  price TEXT NOT NULL,
+  price_type TEXT,
+  quantity TEXT NOT NULL,
+  currency TEXT,
+  valid_until TEXT,
+  quoted_by TEXT NOT NULL,
+  state TEXT NOT NULL,
+  created_at TEXT NOT NULL,
+  UNIQUE (quote_id)
+);
+CREATE INDEX quotes_by_request ON quotes (quote_req_id, id);
 """
 
 
@@ -147,20 +217,45 @@ def _view(entity: str, table: str) -> str:
     return f"CREATE VIEW {entity}_view AS SELECT {columns} FROM {table};\n"  # noqa: S608 - names of our own fields
 
 
-CURRENT = _TABLES + _view("order", "orders") + _view("execution", "executions")
+READ_MODEL_TABLES = ("orders", "executions", "allocations", "quote_requests", "quotes", "client_order_ids")
+"""What can be written anew from the events."""
+
+_READ = _READ_MODEL + "".join(
+    _view(entity, table)
+    for entity, table in (
+        ("order", "orders"),
+        ("execution", "executions"),
+        ("allocation", "allocations"),
+        ("quote_request", "quote_requests"),
+        ("quote", "quotes"),
+    )
+)
+
+CURRENT = _TABLES + _READ
+
+Refill = Callable[[sqlite3.Connection], object]
+"""Writes the read model of a database from its events."""
 
 
-def prepare(connection: sqlite3.Connection, *, in_memory: bool) -> None:
-    """Bring a database to the current schema; a foreign or newer one is refused and left as it is."""
+def prepare(connection: sqlite3.Connection, *, in_memory: bool, refill: Refill | None = None) -> None:
+    """Bring a database to the current schema; a foreign or newer one is refused and left as it is.
+
+    An older one needs `refill`, because its read model has other tables; without it that is refused too.
+    """
     if _version(connection) == VERSION:
         return
     connection.execute("BEGIN IMMEDIATE")
     try:
-        if _version(connection) < VERSION:  # another process may have been faster
+        version = _version(connection)
+        if version and version < VERSION and refill is None:
+            raise StoreUnavailable(f"the file has schema version {version}; open it with an engine, which upgrades it")
+        if version < VERSION:  # another process may have been faster
             if in_memory:
                 run_script(connection, CURRENT)
             else:
-                migrate(connection)
+                migrate(connection, version)
+            if version and refill is not None:
+                refill(connection)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
@@ -197,8 +292,8 @@ def run_script(connection: sqlite3.Connection, script: str) -> None:
             statement = ""
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Apply the migrations that a file does not have yet."""
+def migrate(connection: sqlite3.Connection, version: int) -> None:
+    """Apply the migrations that a file does not have yet; its read model is left empty."""
     from sqlite_utils import Database as Utils  # noqa: PLC0415 - costs .1 s and is needed only for a new or older file
     from sqlite_utils import Migrations  # noqa: PLC0415 - as above
 
@@ -208,4 +303,19 @@ def migrate(connection: sqlite3.Connection) -> None:
     def _(database: "Database") -> None:
         run_script(database.conn, CURRENT)
 
+    @migrations(name="0002_trees_groups_and_quotes")
+    def _(database: "Database") -> None:
+        if version:
+            _drop_read_model(database.conn)
+            run_script(database.conn, _READ)
+
     migrations.apply(Utils(connection))
+
+
+def _drop_read_model(connection: sqlite3.Connection) -> None:
+    for kind, names in (
+        ("VIEW", ("order_view", "execution_view")),
+        ("TABLE", ("orders", "executions", "client_order_ids")),
+    ):
+        for name in names:
+            connection.execute(f"DROP {kind} {name}")

@@ -1,15 +1,9 @@
-"""What does a command decide? One function per command; it is asked only when every rule of the command holds."""
+"""What does a command about an order decide? One function per command; asked only when every rule of it holds."""
 
 import hashlib
-from collections.abc import Callable, Mapping
-from decimal import Decimal
 from typing import Any
 
 from oms_engine.domain.commands import (
-    Command,
-    ExecutionBustCmd,
-    ExecutionCreateCmd,
-    ExecutionWhackCmd,
     OrderAcceptCmd,
     OrderCancelAcceptCmd,
     OrderCancelCmd,
@@ -19,12 +13,14 @@ from oms_engine.domain.commands import (
     OrderExpireCmd,
     OrderPlaceCmd,
     OrderRejectCmd,
+    OrderReplaceAcceptCmd,
+    OrderReplaceCmd,
+    OrderReplaceRejectCmd,
 )
+from oms_engine.domain.decider.book import Book, NewId
+from oms_engine.domain.decider.tree import cancel_at_once, end, filled, follow, request_cancel
 from oms_engine.domain.events import (
     Event,
-    ExecutionBusted,
-    ExecutionCreated,
-    ExecutionWhacked,
     OrderAccepted,
     OrderCancelled,
     OrderCancelRejected,
@@ -32,16 +28,18 @@ from oms_engine.domain.events import (
     OrderClosed,
     OrderCreated,
     OrderExpired,
-    OrderFilled,
     OrderPlaced,
     OrderRejected,
-    OrderReopened,
+    OrderReplaced,
+    OrderReplaceRejected,
+    OrderReplaceRequested,
+    stream_of,
 )
-from oms_engine.domain.model import Execution, ExecutionReport, NewOrder, Order
-from oms_engine.domain.quantities import add, average, notional, subtract
+from oms_engine.domain.model import NewOrder, OrderState, ReplaceTerms
+from oms_engine.domain.quantities import ZERO, open_quantity, subtract
 from oms_engine.domain.rules.assets import classify
-from oms_engine.domain.rules.execution import approver, granted_level, requester
 from oms_engine.domain.rules.facts import Facts
+from oms_engine.domain.rules.replace import requested_terms
 from oms_engine.domain.vocabulary import (
     CancelState,
     CxlRejReason,
@@ -53,175 +51,172 @@ from oms_engine.domain.vocabulary import (
     State,
     TimeInForce,
 )
-
-NewId = Callable[[str], str]
-"""Makes an id with the given prefix."""
+from oms_engine.settings import Settings
 
 _TERMS = tuple(name for name in NewOrder.model_fields if name not in {"cum_qty", "order_id"})
 
 
-def decide(facts: Facts[Any], new_id: NewId) -> list[Event]:
-    """The events of a command whose rules all hold."""
-    return _DECISIONS[type(facts.command)](facts, new_id)
-
-
-def terms_of(order: NewOrder) -> dict[str, Any]:
+def terms_of(order: NewOrder, settings: Settings) -> dict[str, Any]:
     """The terms of a new order with the defaults written out; equal orders have equal terms, however they were sent."""
     terms = {name: getattr(order, name) for name in _TERMS}
     terms["time_in_force"] = order.time_in_force or TimeInForce.DAY
     terms["handl_inst"] = order.handl_inst or HandlInst.AUTO
-    terms["asset_class"] = classify(order)
+    terms["asset_class"] = classify(order, settings)
+    terms["auto_allocation"] = order.auto_allocation is not False
+    terms["auto_forward"] = order.auto_forward is not False
     return terms
 
 
-def terms_hash(order: NewOrder | OrderCreated) -> str:
-    """A hash that is equal for equal orders, as asked for or as created, whenever sent and whatever their id."""
-    terms = terms_of(order) if isinstance(order, NewOrder) else {name: getattr(order, name) for name in _TERMS}
+def asked_hash(order: NewOrder, settings: Settings) -> str:
+    """A hash that is equal for equal orders, whenever they are sent and whatever their id."""
+    return _hash(terms_of(order, settings))
+
+
+def created_hash(order: OrderCreated) -> str:
+    """The same hash of an order that was created."""
+    return _hash({name: getattr(order, name) for name in _TERMS})
+
+
+def _hash(terms: dict[str, Any]) -> str:
     compared = {name: terms[name] for name in _TERMS if name not in {"sending_time", "transact_time"}}
     return hashlib.sha256(NewOrder.model_construct(**compared).model_dump_json(exclude_none=True).encode()).hexdigest()
 
 
-def _create(facts: Facts[OrderCreateCmd], new_id: NewId) -> list[Event]:
+def create(facts: Facts[OrderCreateCmd], book: Book, new_id: NewId) -> str:
+    """A new order; unless the desk handles it, it is placed at once."""
     order = facts.command.order or NewOrder()
     order_id = order.order_id or new_id("ORD")
-    terms = terms_of(order)
+    parent = facts.parent()
+    terms = terms_of(order, facts.settings)
     terms["sending_time"] = order.sending_time or facts.now
     created = OrderCreated.model_construct(
         **terms,
         order_id=order_id,
         session_id=facts.session_id,
-        root_order_id=order_id,
-        leg=Leg.CLI,
-        role=Role.CLIENT,
+        root_order_id=parent.order.root_order_id if parent else order_id,
+        leg=Leg.MKT if parent else Leg.CLI,
+        role=_role_below(parent),
     )
+    book.record(order_id, created)
     if facts.settings.routing == "auto" and created.handl_inst is HandlInst.AUTO:
         facts.machine.require(State.NEW, State.UNACK)
-        return [created, OrderPlaced(routing="auto", ex_destination=order.ex_destination)]
-    return [created]
+        book.record(order_id, OrderPlaced(routing="auto", ex_destination=order.ex_destination))
+    follow(book, order_id)
+    return stream_of(order_id)
 
 
-def _place(facts: Facts[OrderPlaceCmd], _: NewId) -> list[Event]:
-    return [OrderPlaced(routing="manual", ex_destination=facts.command.ex_destination)]
+def _role_below(parent: OrderState | None) -> Role:
+    if parent is None:
+        return Role.CLIENT
+    return Role.MARKET if parent.order.role in {Role.CLIENT, Role.GROUP} else Role.SLICE
 
 
-def _accept(_facts: Facts[OrderAcceptCmd], _: NewId) -> list[Event]:
-    return [OrderAccepted()]
+def place(facts: Facts[OrderPlaceCmd], book: Book, _: NewId) -> str:
+    """The order goes to the market, and so do the orders above it."""
+    placed = OrderPlaced(routing="manual", ex_destination=facts.command.ex_destination)
+    return _happens(facts, book, placed)
 
 
-def _reject(facts: Facts[OrderRejectCmd], _: NewId) -> list[Event]:
+def accept(facts: Facts[OrderAcceptCmd], book: Book, _: NewId) -> str:
+    """The market works the order."""
+    return _happens(facts, book, OrderAccepted(order_qty=facts.command.order_qty))
+
+
+def reject(facts: Facts[OrderRejectCmd], book: Book, _: NewId) -> str:
+    """The order is refused."""
     reason = facts.command.ord_rej_reason or OrdRejReason.OTHER
-    return [OrderRejected(ord_rej_reason=reason, text=facts.command.text), *_resolved(facts)]
+    return _happens(facts, book, OrderRejected(ord_rej_reason=reason, text=facts.command.text))
 
 
-def _cancel(facts: Facts[OrderCancelCmd], _: NewId) -> list[Event]:
+def cancel(facts: Facts[OrderCancelCmd], book: Book, _: NewId) -> str:
+    """A cancel is asked of the market or of the children; what is not in the market is cancelled at once."""
+    state = facts.order
+    order_id = state.order.order_id
     request = OrderCancelRequested(
         cl_ord_id=facts.command.cl_ord_id,
         session_id=facts.session_id if facts.command.cl_ord_id else None,
         text=facts.command.text,
-        origin=Origin.CLIENT,
+        origin=Origin.DESK if state.order.parent_order_id else Origin.CLIENT,
     )
-    return [request]
+    nothing_in_market = state.order.state is State.NEW or (bool(state.children) and facts.at_rest(state))
+    if nothing_in_market:
+        cancel_at_once(book, order_id, request)
+    else:
+        request_cancel(book, order_id, request)
+    follow(book, order_id)
+    return stream_of(order_id)
 
 
-def _cancel_accept(facts: Facts[OrderCancelAcceptCmd], _: NewId) -> list[Event]:
-    order = _order(facts)
-    asked = order.cancel_state is CancelState.PCXL
-    return [OrderCancelled(cancelled_qty=order.leaves_qty, unsolicited=not asked, text=facts.command.text)]
+def cancel_accept(facts: Facts[OrderCancelAcceptCmd], book: Book, _: NewId) -> str:
+    """The rest of the order is cancelled."""
+    state = facts.order
+    asked = state.order.cancel_state is CancelState.PCXL
+    gone = OrderCancelled(cancelled_qty=open_quantity(state), unsolicited=not asked, text=facts.command.text)
+    return _happens(facts, book, gone)
 
 
-def _cancel_reject(facts: Facts[OrderCancelRejectCmd], _: NewId) -> list[Event]:
+def cancel_reject(facts: Facts[OrderCancelRejectCmd], book: Book, _: NewId) -> str:
+    """The cancel is refused; the order works on."""
     reason = facts.command.cxl_rej_reason or CxlRejReason.OTHER
-    return [OrderCancelRejected(cxl_rej_reason=reason, text=facts.command.text)]
+    return _happens(facts, book, OrderCancelRejected(cxl_rej_reason=reason, text=facts.command.text))
 
 
-def _expire(facts: Facts[OrderExpireCmd], _: NewId) -> list[Event]:
-    return [OrderExpired(tif_timestamp=facts.now, expired_qty=_order(facts).leaves_qty), *_resolved(facts)]
-
-
-def _close(facts: Facts[OrderCloseCmd], _: NewId) -> list[Event]:
-    return [OrderClosed(reason=facts.command.reason)]
-
-
-def _fill(facts: Facts[ExecutionCreateCmd], _: NewId) -> list[Event]:
-    state = facts.state
-    fill = facts.command.execution
-    assert state is not None  # noqa: S101 - EX-01 holds
-    assert fill is not None  # noqa: S101 - EX-01 holds
-    assert fill.last_qty is not None  # noqa: S101 - EX-03 holds
-    assert fill.last_px is not None  # noqa: S101 - EX-03 holds
-    cum_qty = add(state.order.cum_qty, fill.last_qty)
-    leaves_qty = subtract(state.order.order_qty, cum_qty)
-    avg_px = average(add(state.notional, notional(fill.last_qty, fill.last_px)), cum_qty)
-    given = {name: getattr(fill, name) for name in ExecutionReport.model_fields}
-    given["exec_type"] = fill.exec_type or "F"
-    given["transact_time"] = fill.transact_time or facts.now
-    created = ExecutionCreated.model_construct(**given, cum_qty=cum_qty, leaves_qty=leaves_qty, avg_px=avg_px)
-    if leaves_qty:
-        return [created]
-    facts.machine.require(state.order.state, State.FILLED)
-    return [created, OrderFilled(cum_qty=cum_qty, avg_px=avg_px, exec_id=fill.exec_id), *_resolved(facts)]
-
-
-def _whack(facts: Facts[ExecutionWhackCmd], _: NewId) -> list[Event]:
-    execution = _execution(facts)
-    whacked = ExecutionWhacked(
-        exec_id=execution.exec_id,
-        quantity=execution.last_qty,
-        reason=facts.command.reason,
-        requested_by=requester(facts),
-        approved_by=approver(facts),
-        approval_level=granted_level(facts),
+def replace(facts: Facts[OrderReplaceCmd], book: Book, _: NewId) -> str:
+    """Other terms are asked of the market; they hold at once where nothing of the order itself is in the market."""
+    state = facts.order
+    command = facts.command
+    terms = requested_terms(facts)
+    request = OrderReplaceRequested(
+        cl_ord_id=command.cl_ord_id or state.order.cl_ord_id,
+        orig_cl_ord_id=state.order.cl_ord_id,
+        session_id=facts.session_id if command.cl_ord_id else None,
+        requested=terms,
     )
-    return [whacked, *_reopened(facts, "WHACK", execution)]
+    book.record(state.order.order_id, request)
+    if state.order.state is State.NEW or state.children:
+        _apply(book, state.order.order_id, terms)
+    follow(book, state.order.order_id)
+    return stream_of(state.order.order_id)
 
 
-def _bust(facts: Facts[ExecutionBustCmd], _: NewId) -> list[Event]:
-    execution = _execution(facts)
-    busted = ExecutionBusted(
-        exec_id=execution.exec_id,
-        quantity=execution.last_qty,
-        reason=facts.command.reason,
-        requested_by=facts.command.requested_by,
-    )
-    return [busted, *_reopened(facts, "BUST", execution)]
+def _apply(book: Book, order_id: str, terms: ReplaceTerms) -> None:
+    """The terms hold; an order that asks for no more than it has got is FILLED."""
+    before = book.order(order_id)
+    delta = subtract(terms.order_qty, before.quantity) if terms.order_qty is not None else ZERO
+    after = book.record(order_id, OrderReplaced(changed=terms, order_qty_delta=delta))
+    complete = filled(after)
+    if complete is not None:
+        end(book, order_id, complete)
 
 
-def _order(facts: Facts[Any]) -> Order:
-    assert facts.state is not None  # noqa: S101 - the rules of the command hold, so its order was found
-    return facts.state.order
+def replace_accept(facts: Facts[OrderReplaceAcceptCmd], book: Book, _: NewId) -> str:
+    """The terms that were asked for hold."""
+    order = facts.order.order
+    _apply(book, order.order_id, order.pending_replace or ReplaceTerms())
+    follow(book, order.order_id)
+    return stream_of(order.order_id)
 
 
-def _execution(facts: Facts[Any]) -> Execution:
-    assert facts.state is not None  # noqa: S101 - WHK-03 holds
-    return facts.state.executions[facts.command.exec_id]
+def replace_reject(facts: Facts[OrderReplaceRejectCmd], book: Book, _: NewId) -> str:
+    """The replace is refused; the order works on with its old terms."""
+    reason = facts.command.cxl_rej_reason or CxlRejReason.OTHER
+    return _happens(facts, book, OrderReplaceRejected(cxl_rej_reason=reason, text=facts.command.text))
 
 
-def _resolved(facts: Facts[Any]) -> list[Event]:
-    """A cancel request that is pending when the order ends another way is refused: too late."""
-    if _order(facts).cancel_state is CancelState.PCXL:
-        return [OrderCancelRejected(cxl_rej_reason=CxlRejReason.TOO_LATE)]
-    return []
+def expire(facts: Facts[OrderExpireCmd], book: Book, _: NewId) -> str:
+    """The time in force has ended."""
+    expired = OrderExpired(tif_timestamp=facts.now, expired_qty=open_quantity(facts.order))
+    return _happens(facts, book, expired)
 
 
-def _reopened(facts: Facts[Any], reason: str, execution: Execution) -> list[Event]:
-    """A filled order that gives quantity back works again."""
-    order = _order(facts)
-    if order.state is State.FILLED and execution.last_qty > Decimal(0):
-        return [OrderReopened(reason=reason, exec_id=execution.exec_id)]
-    return []
+def close(facts: Facts[OrderCloseCmd], book: Book, _: NewId) -> str:
+    """The order is settled or cleaned up."""
+    return _happens(facts, book, OrderClosed(reason=facts.command.reason))
 
 
-_DECISIONS: Mapping[type[Command], Callable[[Facts[Any], NewId], list[Event]]] = {
-    OrderCreateCmd: _create,
-    OrderPlaceCmd: _place,
-    OrderAcceptCmd: _accept,
-    OrderRejectCmd: _reject,
-    OrderCancelCmd: _cancel,
-    OrderCancelAcceptCmd: _cancel_accept,
-    OrderCancelRejectCmd: _cancel_reject,
-    OrderExpireCmd: _expire,
-    OrderCloseCmd: _close,
-    ExecutionCreateCmd: _fill,
-    ExecutionWhackCmd: _whack,
-    ExecutionBustCmd: _bust,
-}
+def _happens(facts: Facts[Any], book: Book, event: Event) -> str:
+    """One event, what it resolves, and what follows from it."""
+    order_id = facts.order.order.order_id
+    end(book, order_id, event)
+    follow(book, order_id)
+    return stream_of(order_id)

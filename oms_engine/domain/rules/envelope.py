@@ -1,10 +1,11 @@
 """Which rules hold for every command, whatever it asks?"""
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
-from oms_engine.domain.commands import ENVELOPE_FIELDS, Command, OrderCreateCmd
+from oms_engine.domain.commands import ENVELOPE_FIELDS, Command
 from oms_engine.domain.quantities import MAX_FRACTION_DIGITS, MAX_INTEGER_DIGITS, within_digits
 from oms_engine.domain.rules.facts import Facts, found, order_name, rule
 from oms_engine.errors import shown
@@ -13,17 +14,19 @@ from oms_engine.record import Record
 
 AnyFacts = Facts[Command]
 
+MAX_SHORT_TEXT = 64
+MAX_CL_ORD_ID = 48
+
 LENGTHS: Mapping[str, int] = {
-    "cl_ord_id": 48,
-    "orig_cl_ord_id": 48,
+    "cl_ord_id": MAX_CL_ORD_ID,
+    "orig_cl_ord_id": MAX_CL_ORD_ID,
     "account": 32,
+    "symbol": 32,
     "text": 2_000,
     "reason": 2_000,
     "security_desc": 256,
 }
 """Most characters of a text field; every other text has at most 64."""
-
-MAX_SHORT_TEXT = 64
 
 ID_FORM = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 """How an id of ours may be written."""
@@ -31,8 +34,9 @@ ID_FORM = re.compile(r"[A-Za-z0-9._-]{1,64}", re.ASCII)
 _PRINTABLE = re.compile(r"[\x20-\x7e]+")
 
 
-def _version(facts: AnyFacts) -> int:
-    return facts.state.order.version if facts.state else 0
+def folded(name: str) -> str:
+    """A name as it is compared: neither case nor blanks nor another way to write its letters make another person."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 
 _ENVELOPE: tuple[Rule[AnyFacts], ...] = (
@@ -49,15 +53,13 @@ _ENVELOPE: tuple[Rule[AnyFacts], ...] = (
         "ENV-04",
         "OMS-LOCK-001",
         "expectedVersion",
-        lambda f: _version(f) == f.command.expected_version,
+        lambda f: f.version == f.command.expected_version,
         lambda f: (
-            f"expectedVersion is {f.command.expected_version} but {order_name(f) if found(f) else 'a new order'} is at "
-            f"version {_version(f)}; read the order again and decide anew"
+            f"expectedVersion is {f.command.expected_version} but {order_name(f) if found(f) else 'what it is about'} "
+            f"is at version {f.version}; read it again and decide anew"
         ),
         scope="every command",
-        applies=lambda f: (
-            f.command.expected_version is not None and (found(f) or isinstance(f.command, OrderCreateCmd))
-        ),
+        applies=lambda f: f.command.expected_version is not None and (bool(f.version) or f.command.creates),
     ),
     rule(
         "ENV-06",

@@ -1,20 +1,29 @@
-"""What must hold before a fill is booked, and before one is taken back?"""
+"""What must hold before a fill is booked, and before one is restated or taken back?"""
 
-import unicodedata
 from datetime import timedelta
 from decimal import Decimal
+from typing import Any
 
-from oms_engine.domain.commands import ExecutionBustCmd, ExecutionCreateCmd, ExecutionWhackCmd
-from oms_engine.domain.model import Execution, ExecutionReport
-from oms_engine.domain.quantities import EXACT, notional, subtract
-from oms_engine.domain.rules.envelope import printable, readable, required, texts_and_numbers_fit
+from oms_engine.domain.commands import (
+    ExecutionBustCmd,
+    ExecutionCorrectCmd,
+    ExecutionCreateCmd,
+    ExecutionWhackCmd,
+)
+from oms_engine.domain.model import Execution, ExecutionReport, OrderState
+from oms_engine.domain.quantities import EXACT, ZERO, notional, open_quantity, subtract
+from oms_engine.domain.rules.envelope import folded, printable, readable, required, texts_and_numbers_fit
 from oms_engine.domain.rules.facts import Facts, RulesAbout, found, order_name, order_state, rule
-from oms_engine.domain.vocabulary import ApprovalLevel, PriceType, State
+from oms_engine.domain.rules.order import is_signed
+from oms_engine.domain.rules.tree import is_member
+from oms_engine.domain.vocabulary import OPEN_STATES, ApprovalLevel, State
 from oms_engine.errors import shown
 from oms_engine.framework.validation import Rule
 
 FillFacts = Facts[ExecutionCreateCmd]
-BustFacts = Facts[ExecutionBustCmd]
+BackFacts = Facts[ExecutionBustCmd] | Facts[ExecutionCorrectCmd] | Facts[ExecutionWhackCmd]
+"""What whack, bust and correct have in common: they are about an execution that was booked."""
+
 WhackFacts = Facts[ExecutionWhackCmd]
 
 _MICROSECONDS_PER_HOUR = Decimal(3_600_000_000)
@@ -26,17 +35,21 @@ FILL_TYPES = ("F", "1", "2")
 _on_fill = RulesAbout("execution", ExecutionReport(), "ExecutionCreateCmd")
 
 
-def _signed_price(facts: FillFacts) -> bool:
-    return facts.state is not None and facts.state.order.price_type in {PriceType.SPREAD, PriceType.YIELD}
+def _signed_price(facts: Facts[Any]) -> bool:
+    return facts.state is not None and is_signed(facts.state.order, facts)
 
 
 def _open_quantity(facts: FillFacts) -> Decimal:
     assert facts.state is not None  # noqa: S101 - EX-05 applies only where the order was found
-    return subtract(facts.state.order.order_qty, facts.state.order.cum_qty)
+    return open_quantity(facts.state)
 
 
 def _takes_fills(facts: FillFacts) -> bool:
-    return found(facts) and order_state(facts) is State.LIVE
+    return found(facts) and facts.machine.is_valid_transition(order_state(facts), State.FILLED)
+
+
+def _states_with_fills(facts: FillFacts) -> str:
+    return " or ".join(s for s in State if facts.machine.is_valid_transition(s, State.FILLED))
 
 
 CREATE: tuple[Rule[FillFacts], ...] = (
@@ -60,7 +73,7 @@ CREATE: tuple[Rule[FillFacts], ...] = (
         "EX-06",
         "OMS-EXEC-002",
         "execId",
-        lambda e, f: f.state is None or e.exec_id not in f.state.executions,
+        lambda e, f: f.state is None or not (e.exec_id in f.state.executions or e.exec_id in f.state.correcting),
         lambda e, f: f"execution {shown(e.exec_id)} is booked on {order_name(f)} already; nothing was booked again",
         alone=True,
     ),
@@ -107,11 +120,20 @@ CREATE: tuple[Rule[FillFacts], ...] = (
         applies=lambda e, _: e.exec_type is not None,
     ),
     rule(
+        "EX-08",
+        "OMS-STATE-002",
+        "orderId",
+        lambda f: not f.order.children and not is_member(f.order),
+        lambda f: f"{order_name(f)} {_executes_elsewhere(f)} and is not filled itself",
+        scope="ExecutionCreateCmd",
+        applies=found,
+    ),
+    rule(
         "EX-04",
         "OMS-STATE-002",
         "orderId",
         _takes_fills,
-        lambda f: f"{order_name(f)} is {order_state(f)}; only LIVE orders take executions",
+        lambda f: f"{order_name(f)} is {order_state(f)}; only {_states_with_fills(f)} orders take executions",
         scope="ExecutionCreateCmd",
         applies=found,
     ),
@@ -128,37 +150,71 @@ CREATE: tuple[Rule[FillFacts], ...] = (
 )
 
 
+def _executes_elsewhere(facts: FillFacts) -> str:
+    if facts.order.children:
+        return f"executes through its {len(facts.order.children)} children"
+    return f"executes through its group {facts.order.order.group_order_id}"
+
+
 def _oldest(facts: FillFacts) -> timedelta:
     hours = facts.settings.stale_execution_hours or Decimal(0)
     return timedelta(microseconds=int(EXACT.multiply(hours, _MICROSECONDS_PER_HOUR)))
 
 
-def execution_of(facts: BustFacts) -> Execution | None:
+def exec_id_of(command: ExecutionBustCmd | ExecutionCorrectCmd) -> str | None:
+    """The execution that the command means: a correct may name its own report in execId."""
+    if isinstance(command, ExecutionCorrectCmd):
+        return command.exec_ref_id or command.exec_id
+    return command.exec_id
+
+
+def execution_of(facts: BackFacts) -> Execution | None:
     """The execution that the command means, where it was found."""
-    if facts.state is None or facts.command.exec_id is None:
+    exec_id = exec_id_of(facts.command)
+    if facts.state is None or exec_id is None:
         return None
-    return facts.state.executions.get(facts.command.exec_id)
+    return facts.state.executions.get(exec_id)
 
 
-def _named(facts: BustFacts) -> str:
-    return f"execution {shown(facts.command.exec_id)}"
+def _named(facts: BackFacts) -> str:
+    return f"execution {shown(exec_id_of(facts.command))}"
 
 
-def _remaining(facts: BustFacts) -> Decimal:
+def _found_execution(facts: BackFacts) -> Execution:
     execution = execution_of(facts)
-    assert execution is not None  # noqa: S101 - WHK-06 applies only where the execution was found
-    assert facts.state is not None  # noqa: S101 - an execution that was found has an order
-    return subtract(facts.state.order.cum_qty, execution.last_qty)
+    assert execution is not None  # noqa: S101 - asked only where the execution was found
+    return execution
 
 
-def _active(facts: BustFacts) -> bool:
+def _remaining(facts: BackFacts) -> Decimal:
+    return subtract(facts.order.order.cum_qty, _found_execution(facts).last_qty)
+
+
+def _active(facts: BackFacts) -> bool:
     execution = execution_of(facts)
     return execution is not None and execution.is_active
 
 
-_TAKE_BACK: tuple[Rule[BustFacts], ...] = (
-    required("execId", "exec_id", "name the execution"),
-    readable("requestedBy", "requested_by"),
+def _givers(facts: BackFacts) -> list[OrderState]:
+    """Every order that has something of the execution: it gives it back, level by level, members last."""
+    execution = _found_execution(facts)
+    key = (execution.order_id, execution.exec_id)
+    reached: list[OrderState] = []
+    waiting = list(facts.order.handed.get(key, {}).items())
+    while waiting:
+        order_id, quantity = waiting.pop()
+        state = facts.around.order(order_id) if quantity else None
+        if state is not None:
+            reached.append(state)
+            waiting.extend(state.handed.get(key, {}).items())
+    return reached
+
+
+def _closed_above(facts: BackFacts) -> list[str]:
+    return [state.order.order_id for state in _givers(facts) if state.order.state is State.CLOSED]
+
+
+_FOUND: tuple[Rule[BackFacts], ...] = (
     rule(
         "WHK-03",
         "OMS-VAL-003",
@@ -168,7 +224,7 @@ _TAKE_BACK: tuple[Rule[BustFacts], ...] = (
             f"{_named(f)} stands on several orders ({', '.join(shown(name) for name in f.exec_orders)}); "
             "name the one you mean in orderId"
         ),
-        scope="whack, bust",
+        scope="whack, bust, correct",
         applies=lambda f: f.command.order_id is None,
     ),
     rule(
@@ -177,7 +233,7 @@ _TAKE_BACK: tuple[Rule[BustFacts], ...] = (
         "orderId",
         found,
         lambda f: f"order {shown(f.command.order_id)} does not exist; search_orders finds its orderId",
-        scope="whack, bust",
+        scope="whack, bust, correct",
         applies=lambda f: f.command.order_id is not None,
     ),
     rule(
@@ -186,9 +242,9 @@ _TAKE_BACK: tuple[Rule[BustFacts], ...] = (
         "execId",
         lambda f: execution_of(f) is not None,
         lambda f: f"{_named(f)} does not exist" + (f" on {order_name(f)}" if found(f) else ""),
-        scope="whack, bust",
+        scope="whack, bust, correct",
         applies=lambda f: (
-            f.command.exec_id is not None and (found(f) or (f.command.order_id is None and not f.exec_orders))
+            exec_id_of(f.command) is not None and (found(f) or (f.command.order_id is None and not f.exec_orders))
         ),
     ),
     rule(
@@ -197,7 +253,7 @@ _TAKE_BACK: tuple[Rule[BustFacts], ...] = (
         "execId",
         _active,
         lambda f: f"{_named(f)} is {_status(f)}; it was taken back before and counts no more",
-        scope="whack, bust",
+        scope="whack, bust, correct",
         applies=lambda f: execution_of(f) is not None,
     ),
     rule(
@@ -206,9 +262,24 @@ _TAKE_BACK: tuple[Rule[BustFacts], ...] = (
         "execId",
         lambda f: order_state(f) is not State.CLOSED,
         lambda f: f"{order_name(f)} is CLOSED; its executions are settled and stay",
-        scope="whack, bust",
+        scope="whack, bust, correct",
         applies=found,
     ),
+    rule(
+        "PAR-14",
+        "OMS-EXEC-005",
+        "execId",
+        lambda f: not _closed_above(f),
+        lambda f: f"order {_closed_above(f)[0]} has got quantity of {_named(f)} and is CLOSED; it gives nothing back",
+        scope="whack, bust, correct",
+        applies=lambda f: execution_of(f) is not None,
+    ),
+)
+
+_TAKE_BACK: tuple[Rule[Any], ...] = (
+    required("execId", "exec_id", "name the execution"),
+    readable("requestedBy", "requested_by"),
+    *_FOUND,
     rule(
         "WHK-06",
         "OMS-EXEC-005",
@@ -221,18 +292,106 @@ _TAKE_BACK: tuple[Rule[BustFacts], ...] = (
 )
 
 
-BUST: tuple[Rule[BustFacts], ...] = (*_TAKE_BACK, *texts_and_numbers_fit(ExecutionBustCmd))
+BUST: tuple[Rule[Any], ...] = (*_TAKE_BACK, *texts_and_numbers_fit(ExecutionBustCmd))
 
 
-def _status(facts: BustFacts) -> str:
+def _values(facts: Facts[ExecutionCorrectCmd]) -> tuple[Decimal, Decimal] | None:
+    command = facts.command
+    if command.last_qty is None or command.last_px is None:
+        return None
+    return command.last_qty, command.last_px
+
+
+def _delta(facts: Facts[ExecutionCorrectCmd]) -> Decimal:
+    return subtract(facts.command.last_qty or ZERO, _found_execution(facts).last_qty)
+
+
+def _room(facts: Facts[ExecutionCorrectCmd]) -> Decimal:
+    """How much more may be executed: what the order has open, and what ended orders leave their parents."""
+    room = open_quantity(facts.order)
+    ended = facts.order.order.state not in OPEN_STATES
+    for parent in facts.above() if ended else ():
+        room = min(room, subtract(parent.quantity, parent.order.place_qty))
+        if parent.order.state in OPEN_STATES:
+            break
+    return room
+
+
+CORRECT: tuple[Rule[Facts[ExecutionCorrectCmd]], ...] = (
+    rule(
+        "COR-01",
+        "OMS-VAL-003",
+        "execRefId",
+        lambda f: exec_id_of(f.command) is not None,
+        lambda _: "execRefId is missing; name the execution to correct",
+        scope="correct",
+    ),
+    *_FOUND,
+    *texts_and_numbers_fit(ExecutionCorrectCmd),
+    printable("execId", "exec_id"),
+    required("lastQty", "last_qty", "give the quantity as it should have been"),
+    required("lastPx", "last_px", "give the price as it should have been"),
+    rule(
+        "EX-03",
+        "OMS-VAL-005",
+        "lastQty",
+        lambda f: (f.command.last_qty or ZERO) > 0,
+        lambda f: f"lastQty is {f.command.last_qty:f}; give a quantity above 0, or bust the execution",
+        scope="correct",
+        applies=lambda f: f.command.last_qty is not None,
+    ),
+    rule(
+        "EX-03",
+        "OMS-VAL-005",
+        "lastPx",
+        lambda f: (f.command.last_px or ZERO) > 0,
+        lambda f: f"lastPx is {f.command.last_px:f}; give a price above 0",
+        scope="correct",
+        applies=lambda f: f.command.last_px is not None and not _signed_price(f),
+    ),
+    rule(
+        "COR-02",
+        "OMS-EXEC-004",
+        "lastQty",
+        lambda f: _delta(f) <= _room(f),
+        lambda f: (
+            f"lastQty {f.command.last_qty:f} is {_delta(f):f} more than booked, but {order_name(f)} and the orders "
+            f"above it have room for {_room(f):f}"
+        ),
+        scope="correct",
+        applies=lambda f: _active(f) and f.command.last_qty is not None,
+    ),
+    rule(
+        "COR-03",
+        "OMS-VAL-001",
+        "lastQty",
+        lambda f: _values(f) != (_found_execution(f).last_qty, _found_execution(f).last_px),
+        lambda f: f"{_named(f)} has these values already; nothing was corrected",
+        scope="correct",
+        applies=lambda f: _active(f) and _values(f) is not None,
+        inputs=("lastQty", "lastPx"),
+    ),
+    rule(
+        "COR-04",
+        "OMS-EXEC-002",
+        "execId",
+        lambda f: f.command.exec_id not in f.order.executions and f.command.exec_id not in f.order.correcting,
+        lambda f: f"execution {shown(f.command.exec_id)} is booked on {order_name(f)} already; use a new execId",
+        scope="correct",
+        applies=lambda f: found(f) and f.command.exec_ref_id is not None and f.command.exec_id is not None,
+        inputs=("execId", "execRefId"),
+    ),
+)
+
+
+def _status(facts: BackFacts) -> str:
     execution = execution_of(facts)
     return execution.status if execution else ""
 
 
-def required_level(facts: BustFacts) -> ApprovalLevel:
+def required_level(facts: BackFacts) -> ApprovalLevel:
     """The lowest level that may approve a whack of this notional."""
-    execution = execution_of(facts)
-    assert execution is not None  # noqa: S101 - WHK-02 applies only where the execution was found
+    execution = _found_execution(facts)
     amount = notional(execution.last_qty, execution.last_px).copy_abs()
     reached = [
         level for level, least in zip(ApprovalLevel, facts.settings.whack_levels, strict=True) if amount >= least
@@ -242,7 +401,7 @@ def required_level(facts: BustFacts) -> ApprovalLevel:
 
 def granted_level(facts: WhackFacts) -> ApprovalLevel:
     """The level of the approver: as the settings name it, else as the command says, else the lowest."""
-    listed = {_folded(name): level for name, level in facts.settings.approvers.items()}.get(_folded(approver(facts)))
+    listed = {folded(name): level for name, level in facts.settings.approvers.items()}.get(folded(approver(facts)))
     return ApprovalLevel(listed) if listed else facts.command.approval_level or ApprovalLevel.SENIOR_TRADER
 
 
@@ -261,17 +420,12 @@ def _person(name: str | None, facts: WhackFacts) -> str:
     return given or ("" if facts.settings.four_eyes else facts.actor)
 
 
-def _folded(name: str) -> str:
-    """A name as it is compared: neither case nor blanks nor another way to write its letters make another person."""
-    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
-
-
 def _two_people(facts: WhackFacts) -> bool:
-    first, second = _folded(requester(facts)), _folded(approver(facts))
+    first, second = folded(requester(facts)), folded(approver(facts))
     return bool(first and second) and first != second
 
 
-WHACK: tuple[Rule[WhackFacts], ...] = (
+WHACK: tuple[Rule[Any], ...] = (
     *_TAKE_BACK,
     *texts_and_numbers_fit(ExecutionWhackCmd),
     readable("approvedBy", "approved_by"),

@@ -1,16 +1,17 @@
-"""What may a rule look at? The command, the order as it stands, and what the store knows of the ids in the command."""
+"""What may a rule look at? The command, the streams it touches, and what the store knows of the ids in the command."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Generic, TypeVar
+from decimal import Decimal
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from oms_engine.domain.catalogue import citation, description
 from oms_engine.domain.commands import Command
-from oms_engine.domain.model import OrderState
-from oms_engine.domain.vocabulary import State
+from oms_engine.domain.model import NewOrder, OrderState, QuoteRequestState, SettingsState
+from oms_engine.domain.vocabulary import WORKING_STATES, State
 from oms_engine.framework.state_machine import StateMachine
-from oms_engine.framework.validation import Rule
+from oms_engine.framework.validation import Rule, Severity
 from oms_engine.settings import Settings
 
 C_co = TypeVar("C_co", bound=Command, covariant=True)
@@ -25,13 +26,59 @@ class ClientOrderId:
     payload_hash: str
 
 
+_NOTHING_SET = SettingsState()
+
+
+class OpenOrder(NamedTuple):
+    """What an open order of an account may still buy or sell, as the risk limits count it."""
+
+    order_id: str
+    symbol: str
+    leaves_qty: Decimal | None
+    price: Decimal | None
+    cash_order_qty: Decimal | None
+
+
+class Surroundings(Protocol):
+    """What else rules ask of the store; asked only where a rule needs it."""
+
+    def order(self, order_id: str) -> OrderState | None:
+        """Another order, as it stands."""
+
+    def quote_exists(self, quote_id: str) -> bool:
+        """Is there a quote with this id?"""
+
+    def last_price(self, symbol: str) -> Decimal | None:
+        """Price of the last execution of a symbol that still counts."""
+
+    def open_orders(self, account: str) -> Sequence[OpenOrder]:
+        """The roots of an account in NEW, UNACK or LIVE with something open; no groups."""
+
+    def recent_commands(self, session_id: str) -> int:
+        """How many commands a session sent in the last second, this one included and cancels left out."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts(Generic[C_co]):
     """Everything the rules of one command may look at.
 
-    `used_by` tells who used the clOrdId of the command in this session before, `order_id_used` whether a supplied
-    orderId exists, `exec_orders` which orders have an execution with the execId of the command, and
-    `command_id_taken` whether the commandId belongs to another command.
+    Attributes:
+        command: The command.
+        settings: What is set at this moment.
+        machine: The lifecycle in force.
+        now: The time.
+        session_id: Session of the command.
+        actor: Who acts.
+        around: What else the store knows.
+        state: The order of the command, where it was found.
+        candidate: The order as asked for, or as it would be after a replace.
+        quotes: The quote request of the command with its quotes, where it was found.
+        set_before: What was set while running, and the reference prices that were posted.
+        version: Version of the main stream; 0 when it does not exist yet.
+        used_by: Who used the clOrdId of the command in this session before.
+        id_used: The id that the command gives its new object exists already.
+        exec_orders: Orders that have an execution with the execId of the command.
+        command_id_taken: The commandId belongs to another command.
     """
 
     command: C_co
@@ -40,11 +87,64 @@ class Facts(Generic[C_co]):
     now: datetime
     session_id: str
     actor: str
+    around: Surroundings
     state: OrderState | None = None
+    candidate: NewOrder | None = None
+    quotes: QuoteRequestState | None = None
+    set_before: SettingsState = _NOTHING_SET
+    version: int = 0
     used_by: ClientOrderId | None = None
-    order_id_used: bool = False
+    id_used: bool = False
     exec_orders: tuple[str, ...] = ()
     command_id_taken: bool = False
+
+    @property
+    def order(self) -> OrderState:
+        """The order of the command; asked only by rules that apply where it was found."""
+        assert self.state is not None  # noqa: S101 - see above
+        return self.state
+
+    def parent(self) -> OrderState | None:
+        """The parent of the order of the command, or of the child that it asks for."""
+        if self.state is not None:
+            parent_id = self.state.order.parent_order_id
+        else:
+            parent_id = self.candidate.parent_order_id if self.candidate else None
+        return self.around.order(parent_id) if parent_id else None
+
+    def above(self) -> Iterator[OrderState]:
+        """The parent, its parent, and so on up to the root."""
+        order = self.parent()
+        while order is not None:
+            yield order
+            parent_id = order.order.parent_order_id
+            order = self.around.order(parent_id) if parent_id else None
+
+    def children(self, of: OrderState | None = None) -> list[OrderState]:
+        """The children of an order, of that of the command unless another is named."""
+        of = of or self.state
+        found = (self.around.order(name) for name in (of.children if of else ()))
+        return [child for child in found if child is not None]
+
+    def receivers(self) -> list[OrderState]:
+        """Who gets what the order of the command hands on: its parent, or its members."""
+        parent = self.parent()
+        if parent is not None:
+            return [parent]
+        members = (self.around.order(name) for name in self.order.members)
+        return [member for member in members if member is not None]
+
+    def at_rest(self, order: OrderState) -> bool:
+        """Is no child in the market, and nothing below waiting to be handed on?"""
+        return all(
+            child.order.state not in WORKING_STATES and not child.order.pending_alloc_qty and self.at_rest(child)
+            for child in self.children(order)
+        )
+
+    def reference_price(self, symbol: str) -> Decimal | None:
+        """The posted reference price, else the configured one, else the last one executed here."""
+        known = self.set_before.prices.get(symbol) or self.settings.risk_reference_price.get(symbol)
+        return known if known is not None else self.around.last_price(symbol)
 
 
 def rule(
@@ -58,9 +158,11 @@ def rule(
     applies: Callable[[V], bool] | None = None,
     inputs: tuple[str, ...] = (),
     alone: bool = False,
+    severity: Severity = Severity.REJECT,
 ) -> Rule[V]:
     """A rule of the catalogue; description and citation come from its row."""
     return Rule(
+        severity=severity,
         id=rule_id,
         code=code,
         field=field,
@@ -94,6 +196,7 @@ class RulesAbout(Generic[V]):
         applies: Callable[[V, Facts[Any]], bool] | None = None,
         inputs: tuple[str, ...] = (),
         alone: bool = False,
+        severity: Severity = Severity.REJECT,
     ) -> Rule[Facts[Any]]:
         """A rule of the catalogue about the part and, beside it, the facts."""
 
@@ -114,6 +217,7 @@ class RulesAbout(Generic[V]):
             applies=asked,
             inputs=inputs,
             alone=alone,
+            severity=severity,
         )
 
     def present(self, rule_id: str, field: str, name: str, remedy: str) -> Rule[Facts[Any]]:
@@ -127,8 +231,12 @@ class RulesAbout(Generic[V]):
         )
 
     def _part(self, facts: Facts[Any]) -> V | None:
-        part: V | None = getattr(facts.command, self._place)
+        part: V | None = getattr(facts if self._place == "candidate" else facts.command, self._place)
         return part
+
+
+on_order = RulesAbout("candidate", NewOrder(), "OrderCreateCmd, OrderReplaceCmd")
+"""Makes rules about the order asked for, or about the order as it would be after a replace."""
 
 
 def order_name(facts: Facts[Any]) -> str:

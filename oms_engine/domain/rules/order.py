@@ -11,12 +11,11 @@ from oms_engine.domain.commands import (
     OrderCancelCmd,
     OrderCancelRejectCmd,
     OrderCloseCmd,
-    OrderCreateCmd,
     OrderExpireCmd,
     OrderPlaceCmd,
     OrderRejectCmd,
 )
-from oms_engine.domain.model import NewOrder, Order
+from oms_engine.domain.model import NewOrder, Order, OrderState
 from oms_engine.domain.quantities import is_multiple
 from oms_engine.domain.rules.assets import classify
 from oms_engine.domain.rules.envelope import (
@@ -27,13 +26,31 @@ from oms_engine.domain.rules.envelope import (
     required,
     texts_and_numbers_fit,
 )
-from oms_engine.domain.rules.facts import Facts, RulesAbout, found, order_name, order_state, rule
-from oms_engine.domain.vocabulary import OPEN_STATES, CancelState, OrdType, PriceType, State, TimeInForce
+from oms_engine.domain.rules.facts import Facts, found, on_order, order_name, order_state, rule
+from oms_engine.domain.rules.tree import (
+    ABOVE_IS_OPEN,
+    CHILD,
+    acts_for_itself,
+    at_rest_below,
+    is_dissolved,
+    is_leaf,
+    is_member,
+)
+from oms_engine.domain.vocabulary import (
+    OPEN_STATES,
+    WORKING_STATES,
+    AssetClass,
+    CancelState,
+    OrdType,
+    PriceType,
+    State,
+    TimeInForce,
+)
 from oms_engine.errors import shown
 from oms_engine.framework.validation import Rule
 from oms_engine.record import instant_text
 
-CreateFacts = Facts[OrderCreateCmd]
+CreateFacts = Facts[Any]
 CancelFacts = Facts[OrderCancelCmd]
 
 _STOPPED = {OrdType.STOP, OrdType.STOP_LIMIT}
@@ -41,11 +58,8 @@ _UNPRICED = {OrdType.MARKET, OrdType.MARKET_ON_CLOSE}
 _SIGNED = {PriceType.SPREAD, PriceType.YIELD}
 
 
-_on_order = RulesAbout("order", NewOrder(), "OrderCreateCmd")
-
-
 def _needs(rule_id: str, field: str, name: str, types: set[OrdType]) -> Rule[CreateFacts]:
-    return _on_order(
+    return on_order(
         rule_id,
         "OMS-VAL-003",
         field,
@@ -56,15 +70,26 @@ def _needs(rule_id: str, field: str, name: str, types: set[OrdType]) -> Rule[Cre
     )
 
 
+def is_signed(order: NewOrder | Order, facts: Facts[Any]) -> bool:
+    """May the prices of an order be zero or negative, by their meaning or by the asset class?"""
+    return (
+        order.price_type in _SIGNED or (order.asset_class or _class(order, facts)) in facts.settings.non_positive_price
+    )
+
+
+def _class(order: NewOrder | Order, facts: Facts[Any]) -> AssetClass:
+    return classify(order, facts.settings) if isinstance(order, NewOrder) else AssetClass.GENERIC
+
+
 def _positive(field: str, name: str, *, may_be_signed: bool) -> Rule[CreateFacts]:
     unless = " unless priceType is SPREAD or YIELD" if may_be_signed else ""
-    return _on_order(
+    return on_order(
         "ORD-12",
         "OMS-VAL-005",
         field,
         lambda o, _: getattr(o, name) > 0,
         lambda o, _: f"{field} is {getattr(o, name):f}; it must be above 0{unless}",
-        applies=lambda o, _: getattr(o, name) is not None and not (may_be_signed and o.price_type in _SIGNED),
+        applies=lambda o, f: getattr(o, name) is not None and not (may_be_signed and is_signed(o, f)),
         inputs=(field, "priceType") if may_be_signed else (),
     )
 
@@ -72,7 +97,7 @@ def _positive(field: str, name: str, *, may_be_signed: bool) -> Rule[CreateFacts
 def tick_of(facts: CreateFacts, order: NewOrder) -> Decimal | None:
     """The price increment of an order: that of its symbol, else of its asset class, else the one for all."""
     ticks = facts.settings.tick_size
-    asset_class = order.asset_class or classify(order)
+    asset_class = classify(order, facts.settings)
     for key in (order.symbol, asset_class, "*"):
         if key is not None and key in ticks:
             return ticks[key]
@@ -80,7 +105,7 @@ def tick_of(facts: CreateFacts, order: NewOrder) -> Decimal | None:
 
 
 def _on_tick(field: str, name: str) -> Rule[CreateFacts]:
-    return _on_order(
+    return on_order(
         "TICK-01",
         "OMS-VAL-005",
         field,
@@ -91,36 +116,8 @@ def _on_tick(field: str, name: str) -> Rule[CreateFacts]:
     )
 
 
-CREATE: tuple[Rule[CreateFacts], ...] = (
-    rule(
-        "ORD-01",
-        "OMS-VAL-003",
-        "order",
-        lambda f: f.command.order is not None,
-        lambda _: "order is missing; put the order's fields into the object 'order'",
-        scope="OrderCreateCmd",
-    ),
-    _on_order.present("ORD-02", "symbol", "symbol", "give the ticker of the security"),
-    _on_order.present("ORD-03", "side", "side", "give BUY, SELL or another side"),
-    _on_order.present("ORD-04", "account", "account", "give the account of the order"),
-    rule(
-        "ORD-05",
-        "OMS-VAL-003",
-        "sessionId",
-        lambda f: bool(f.session_id.strip()),
-        lambda _: "sessionId is missing and the caller has no session; give a sessionId",
-        scope="OrderCreateCmd",
-    ),
-    _on_order.present("ORD-06", "clOrdId", "cl_ord_id", "give an id of your own that is new in this session"),
-    _on_order.present("ORD-07", "ordType", "ord_type", "give MARKET, LIMIT or another order type"),
-    _on_order(
-        "ORD-08",
-        "OMS-VAL-003",
-        "orderQty",
-        lambda o, _: o.order_qty is not None,
-        lambda *_: "orderQty is missing; give a quantity above 0",
-    ),
-    _on_order(
+TERMS: tuple[Rule[CreateFacts], ...] = (
+    on_order(
         "ORD-08",
         "OMS-VAL-005",
         "orderQty",
@@ -135,7 +132,7 @@ CREATE: tuple[Rule[CreateFacts], ...] = (
     _positive("stopPx", "stop_px", may_be_signed=True),
     _positive("maxFloor", "max_floor", may_be_signed=False),
     _positive("strikePrice", "strike_price", may_be_signed=False),
-    _on_order(
+    on_order(
         "ORD-13",
         "OMS-VAL-001",
         "price",
@@ -144,7 +141,7 @@ CREATE: tuple[Rule[CreateFacts], ...] = (
         applies=lambda o, _: o.ord_type in _UNPRICED,
         inputs=("price", "ordType"),
     ),
-    _on_order(
+    on_order(
         "ORD-14",
         "OMS-VAL-005",
         "orderQty",
@@ -152,7 +149,60 @@ CREATE: tuple[Rule[CreateFacts], ...] = (
         lambda o, f: f"orderQty is {o.order_qty:f}; the setting maxOrderQty allows {f.settings.max_order_qty:f}",
         applies=lambda o, _: o.order_qty is not None,
     ),
-    _on_order(
+    on_order(
+        "ORD-16",
+        "OMS-VAL-003",
+        "expireTime",
+        lambda o, _: o.expire_time is not None,
+        lambda *_: "expireTime is missing; a GOOD_TILL_DATE order needs one",
+        applies=lambda o, _: o.time_in_force is TimeInForce.GOOD_TILL_DATE,
+        inputs=("expireTime", "timeInForce"),
+    ),
+    on_order(
+        "ORD-16",
+        "OMS-VAL-005",
+        "expireTime",
+        lambda o, f: o.expire_time is not None and o.expire_time > f.now,
+        lambda o, f: f"expireTime {instant_text(o.expire_time or f.now)} has passed; give a time in the future",
+        applies=lambda o, _: o.expire_time is not None,
+    ),
+    _on_tick("price", "price"),
+    _on_tick("stopPx", "stop_px"),
+)
+"""What an order must be that is asked for, or that a replace would lead to."""
+
+CREATE: tuple[Rule[CreateFacts], ...] = (
+    rule(
+        "ORD-01",
+        "OMS-VAL-003",
+        "order",
+        lambda f: f.command.order is not None,
+        lambda _: "order is missing; put the order's fields into the object 'order'",
+        scope="OrderCreateCmd",
+    ),
+    on_order.present("ORD-02", "symbol", "symbol", "give the ticker of the security"),
+    on_order.present("ORD-03", "side", "side", "give BUY, SELL or another side"),
+    on_order.present("ORD-04", "account", "account", "give the account of the order"),
+    rule(
+        "ORD-05",
+        "OMS-VAL-003",
+        "sessionId",
+        lambda f: bool(f.session_id.strip()),
+        lambda _: "sessionId is missing and the caller has no session; give a sessionId",
+        scope="OrderCreateCmd",
+    ),
+    on_order.present("ORD-06", "clOrdId", "cl_ord_id", "give an id of your own that is new in this session"),
+    on_order.present("ORD-07", "ordType", "ord_type", "give MARKET, LIMIT or another order type"),
+    on_order(
+        "ORD-08",
+        "OMS-VAL-003",
+        "orderQty",
+        lambda o, _: o.order_qty is not None,
+        lambda *_: "orderQty is missing; give a quantity above 0",
+        applies=lambda o, f: classify(o, f.settings) is not AssetClass.FUND,
+    ),
+    *TERMS,
+    on_order(
         "ORD-15",
         "OMS-VAL-005",
         "cumQty",
@@ -163,25 +213,8 @@ CREATE: tuple[Rule[CreateFacts], ...] = (
         applies=lambda o, _: o.cum_qty is not None and o.order_qty is not None,
         inputs=("cumQty", "orderQty"),
     ),
-    _on_order(
-        "ORD-16",
-        "OMS-VAL-003",
-        "expireTime",
-        lambda o, _: o.expire_time is not None,
-        lambda *_: "expireTime is missing; a GOOD_TILL_DATE order needs one",
-        applies=lambda o, _: o.time_in_force is TimeInForce.GOOD_TILL_DATE,
-        inputs=("expireTime", "timeInForce"),
-    ),
-    _on_order(
-        "ORD-16",
-        "OMS-VAL-005",
-        "expireTime",
-        lambda o, f: o.expire_time is not None and o.expire_time > f.now,
-        lambda o, f: f"expireTime {instant_text(o.expire_time or f.now)} has passed; give a time in the future",
-        applies=lambda o, _: o.expire_time is not None,
-    ),
     *texts_and_numbers_fit(NewOrder, "order"),
-    _on_order(
+    on_order(
         "ORD-19",
         "OMS-ORDER-002",
         "clOrdId",
@@ -193,14 +226,14 @@ CREATE: tuple[Rule[CreateFacts], ...] = (
         inputs=("clOrdId", "sessionId"),
         alone=True,
     ),
-    _on_order(
+    on_order(
         "ORD-22",
         "OMS-DATA-001",
         "orderId",
-        lambda _, f: not f.order_id_used,
+        lambda _, f: not f.id_used,
         lambda o, _: f"orderId {shown(o.order_id)} exists already; use a new one or leave it out",
     ),
-    _on_order(
+    on_order(
         "ORD-22",
         "OMS-VAL-004",
         "orderId",
@@ -209,8 +242,15 @@ CREATE: tuple[Rule[CreateFacts], ...] = (
         applies=lambda o, _: o.order_id is not None,
     ),
     printable("clOrdId", "cl_ord_id", "order"),
-    _on_tick("price", "price"),
-    _on_tick("stopPx", "stop_px"),
+    *CHILD,
+    on_order(
+        "QUO-07",
+        "OMS-QUOTE-002",
+        "quoteId",
+        lambda o, f: f.around.quote_exists(o.quote_id or ""),
+        lambda o, _: f"quote {shown(o.quote_id)} does not exist; search_orders with entity=quote finds quoteIds",
+        applies=lambda o, f: f.state is None and o.quote_id is not None,
+    ),
 )
 
 
@@ -226,21 +266,21 @@ def _finished(command: str, rule_id: str = "LIF-03") -> Rule[AnyFacts]:
     )
 
 
-def _into(rule_id: str, command: str, target: State) -> Rule[AnyFacts]:
+def _into(rule_id: str, command: str, target: State, never: State | None = None) -> Rule[AnyFacts]:
     """The lifecycle has the transition from the order's state to the command's target."""
     return rule(
         rule_id,
         "OMS-STATE-001",
         "orderId",
-        lambda f: f.machine.is_valid_transition(order_state(f), target),
-        lambda f: f"{order_name(f)} is {order_state(f)}; {command} needs {_sources(f, target)}",
+        lambda f: f.machine.is_valid_transition(order_state(f), target) and order_state(f) is not never,
+        lambda f: f"{order_name(f)} is {order_state(f)}; {command} needs {_sources(f, target, never)}",
         scope=command,
         applies=lambda f: found(f) and not f.machine.is_terminal_state(order_state(f)),
     )
 
 
-def _sources(facts: Facts[Any], target: State) -> str:
-    sources = [state for state in State if facts.machine.is_valid_transition(state, target)]
+def _sources(facts: Facts[Any], target: State, never: State | None) -> str:
+    sources = [s for s in State if facts.machine.is_valid_transition(s, target) and s is not never]
     return " or ".join(sources)
 
 
@@ -248,26 +288,80 @@ def _cancel_state(facts: Facts[Any]) -> CancelState | None:
     return facts.state.order.cancel_state if facts.state else None
 
 
-def _about(rule_id: str, command: type[Command], target: State) -> tuple[Rule[AnyFacts], ...]:
-    """What most commands about one order need: an id, an order, a lifecycle that lets them."""
-    return (
-        *_names_order(command),
-        order_exists("ENV-09"),
-        _finished(command.__name__, "END-03" if target is State.CLOSED else "LIF-03"),
-        _into(rule_id, command.__name__, target),
-    )
-
-
-def _names_order(command: type[Command]) -> tuple[Rule[AnyFacts], ...]:
+def names_order(command: type[Command]) -> tuple[Rule[AnyFacts], ...]:
+    """The command names its order, and its texts and numbers fit."""
     return (required("orderId", "order_id", "name the order"), *texts_and_numbers_fit(command))
 
 
-PLACE: tuple[Rule[AnyFacts], ...] = _about("LIF-01", OrderPlaceCmd, State.UNACK)
+def about(command: type[Command]) -> tuple[Rule[AnyFacts], ...]:
+    """What a command about one order needs: an id, an order, and that the order is not finished."""
+    return (*names_order(command), order_exists("ENV-09"), _finished(command.__name__))
 
-ACCEPT: tuple[Rule[AnyFacts], ...] = _about("LIF-01", OrderAcceptCmd, State.LIVE)
+
+def _towards(
+    rule_id: str, command: type[Command], target: State, never: State | None = None
+) -> tuple[Rule[AnyFacts], ...]:
+    """What a command needs that takes an order into a state: a lifecycle that lets it."""
+    finished = _finished(command.__name__, "END-03" if target is State.CLOSED else "LIF-03")
+    return (
+        *names_order(command),
+        order_exists("ENV-09"),
+        finished,
+        _into(rule_id, command.__name__, target, never),
+    )
+
+
+def _from_market(
+    rule_id: str, command: type[Command], target: State, never: State | None = None
+) -> tuple[Rule[AnyFacts], ...]:
+    """What a command needs beside that which only an order in the market takes."""
+    return (
+        *_towards(rule_id, command, target, never),
+        *acts_for_itself(command.__name__),
+        is_leaf(command.__name__),
+    )
+
+
+PLACE: tuple[Rule[AnyFacts], ...] = (*_from_market("LIF-01", OrderPlaceCmd, State.UNACK), *ABOVE_IS_OPEN)
+
+
+def _is_cash_order(facts: Facts[Any]) -> bool:
+    return facts.order.order.cash_order_qty is not None
+
+
+ACCEPT: tuple[Rule[Facts[OrderAcceptCmd]], ...] = (
+    *_from_market("LIF-01", OrderAcceptCmd, State.LIVE),
+    rule(
+        "ENV-07",
+        "OMS-VAL-003",
+        "orderQty",
+        lambda f: f.command.order_qty is not None,
+        lambda f: f"orderQty is missing; {order_name(f)} is a cash order, say how many units it became",
+        scope="OrderAcceptCmd",
+        applies=lambda f: found(f) and _is_cash_order(f),
+    ),
+    rule(
+        "FND-01",
+        "OMS-VAL-001",
+        "orderQty",
+        _is_cash_order,
+        lambda f: f"orderQty is given but {order_name(f)} was ordered in units; leave it out",
+        scope="OrderAcceptCmd",
+        applies=lambda f: found(f) and f.command.order_qty is not None,
+    ),
+    rule(
+        "ORD-08",
+        "OMS-VAL-005",
+        "orderQty",
+        lambda f: f.command.order_qty is not None and f.command.order_qty > 0,
+        lambda f: f"orderQty is {f.command.order_qty:f}; give the units above 0",
+        scope="OrderAcceptCmd",
+        applies=lambda f: f.command.order_qty is not None,
+    ),
+)
 
 REJECT: tuple[Rule[AnyFacts], ...] = (
-    *_about("END-01", OrderRejectCmd, State.REJ),
+    *_from_market("END-01", OrderRejectCmd, State.REJ),
     rule(
         "END-01",
         "OMS-STATE-002",
@@ -304,8 +398,25 @@ def _nothing_pending(rule_id: str, pending: CancelState, name: str) -> Rule[Canc
     )
 
 
+def _replacing_below(facts: CancelFacts, above: OrderState | None = None) -> OrderState | None:
+    """An order that the cancel would be forwarded to while a replace of it is pending."""
+    above = above or facts.order
+    for child in facts.children(above) if above.order.auto_forward else ():
+        if child.order.state in WORKING_STATES:
+            found_below = child if child.order.pending_replace is not None else _replacing_below(facts, child)
+            if found_below is not None:
+                return found_below
+    return None
+
+
+def _can_be_answered(facts: CancelFacts) -> bool:
+    """Is there anybody in the market who can answer, or may the order be cancelled without an answer?"""
+    working = any(child.order.state in WORKING_STATES for child in facts.children())
+    return not facts.order.children or working or facts.machine.is_valid_transition(order_state(facts), State.CXL)
+
+
 CANCEL: tuple[Rule[CancelFacts], ...] = (
-    *_names_order(OrderCancelCmd),
+    *names_order(OrderCancelCmd),
     printable("clOrdId", "cl_ord_id"),
     order_exists("CXL-01"),
     rule(
@@ -322,10 +433,10 @@ CANCEL: tuple[Rule[CancelFacts], ...] = (
         "CXL-02",
         "OMS-VAL-001",
         "origClOrdId",
-        lambda f: f.state is not None and f.command.orig_cl_ord_id == f.state.order.cl_ord_id,
+        lambda f: f.command.orig_cl_ord_id == f.order.order.cl_ord_id,
         lambda f: (
             f"origClOrdId {shown(f.command.orig_cl_ord_id)} is not the clOrdId of {order_name(f)}, "
-            f"which is {shown(f.state.order.cl_ord_id if f.state else '')}"
+            f"which is {shown(f.order.order.cl_ord_id)}"
         ),
         scope="OrderCancelCmd",
         applies=lambda f: found(f) and f.command.orig_cl_ord_id is not None,
@@ -336,10 +447,19 @@ CANCEL: tuple[Rule[CancelFacts], ...] = (
     _nothing_pending("CXL-04", CancelState.PCXL, "cancel"),
     _nothing_pending("CXL-05", CancelState.PMOD, "replace"),
     rule(
+        "CXL-05",
+        "OMS-STATE-002",
+        "orderId",
+        lambda f: _replacing_below(f) is None,
+        lambda f: f"{_named(_replacing_below(f))} below has a replace request pending; wait for its answer",
+        scope="OrderCancelCmd",
+        applies=found,
+    ),
+    rule(
         "CXL-06",
         "OMS-ORDER-006",
         "orderId",
-        lambda f: f.state is not None and f.state.order.leaves_qty > 0,
+        lambda f: f.order.order.leaves_qty is None or f.order.order.leaves_qty > 0,
         lambda f: f"{order_name(f)} has nothing left to cancel",
         scope="OrderCancelCmd",
         applies=lambda f: found(f) and order_state(f) in OPEN_STATES,
@@ -349,14 +469,52 @@ CANCEL: tuple[Rule[CancelFacts], ...] = (
         "OMS-STATE-001",
         "orderId",
         lambda f: f.machine.is_valid_transition(State.NEW, State.CXL),
-        lambda f: f"{order_name(f)} is NEW and not in the market; send OrderPlaceCmd first",
+        lambda f: f"{order_name(f)} is NEW and not in the market; {_way_out(f)}",
         scope="OrderCancelCmd",
         applies=lambda f: found(f) and order_state(f) is State.NEW,
     ),
+    rule(
+        "CXL-07",
+        "OMS-STATE-001",
+        "orderId",
+        _can_be_answered,
+        lambda f: f"{order_name(f)} is {order_state(f)} and none of its children is in the market; place one first",
+        scope="OrderCancelCmd",
+        applies=lambda f: found(f) and order_state(f) is State.UNACK,
+    ),
+    rule(
+        "CXL-08",
+        "OMS-STATE-002",
+        "orderId",
+        lambda f: not is_member(f.order),
+        lambda f: f"{order_name(f)} is a member of group {f.order.order.group_order_id}; cancel the group",
+        scope="OrderCancelCmd",
+        applies=found,
+    ),
+    rule(
+        "GRP-08",
+        "OMS-STATE-002",
+        "orderId",
+        lambda f: not is_dissolved(f.order),
+        lambda f: f"{order_name(f)} is a group that was dissolved; it takes no further command",
+        scope="OrderCancelCmd",
+        applies=found,
+    ),
 )
 
+
+def _named(state: OrderState | None) -> str:
+    return f"order {state.order.order_id}" if state else ""
+
+
+def _way_out(facts: CancelFacts) -> str:
+    if facts.order.order.is_grouped_order:
+        return "dissolve the group with OrderUngroupCmd"
+    return "send OrderPlaceCmd first"
+
+
 CANCEL_ACCEPT: tuple[Rule[AnyFacts], ...] = (
-    *_about("LIF-01", OrderCancelAcceptCmd, State.CXL),
+    *_from_market("LIF-01", OrderCancelAcceptCmd, State.CXL, never=State.NEW),
     rule(
         "LIF-02",
         "OMS-STATE-002",
@@ -369,9 +527,8 @@ CANCEL_ACCEPT: tuple[Rule[AnyFacts], ...] = (
 )
 
 CANCEL_REJECT: tuple[Rule[AnyFacts], ...] = (
-    *_names_order(OrderCancelRejectCmd),
-    order_exists("ENV-09"),
-    _finished(OrderCancelRejectCmd.__name__),
+    *about(OrderCancelRejectCmd),
+    *acts_for_itself(OrderCancelRejectCmd.__name__),
     rule(
         "LIF-02",
         "OMS-STATE-002",
@@ -380,6 +537,15 @@ CANCEL_REJECT: tuple[Rule[AnyFacts], ...] = (
         lambda f: f"{order_name(f)} has no cancel pending, so there is none to refuse",
         scope="OrderCancelRejectCmd",
         applies=lambda f: found(f) and not f.machine.is_terminal_state(order_state(f)),
+    ),
+    rule(
+        "PAR-17",
+        "OMS-STATE-002",
+        "orderId",
+        lambda f: not f.order.order.auto_forward,
+        lambda f: f"{order_name(f)} forwarded the cancel to its children; they are refused, and it follows",
+        scope="OrderCancelRejectCmd",
+        applies=lambda f: found(f) and bool(f.order.children),
     ),
 )
 
@@ -390,7 +556,17 @@ def _expiry(facts: Facts[Any]) -> str:
 
 
 EXPIRE: tuple[Rule[AnyFacts], ...] = (
-    *_about("END-02", OrderExpireCmd, State.EXP),
+    *_towards("END-02", OrderExpireCmd, State.EXP),
+    *acts_for_itself(OrderExpireCmd.__name__),
+    rule(
+        "PAR-18",
+        "OMS-STATE-002",
+        "orderId",
+        lambda f: order_state(f) is State.LIVE and f.at_rest(f.order),
+        lambda f: f"{order_name(f)} is {order_state(f)} with children at work or fills to hand on; expire them first",
+        scope="OrderExpireCmd",
+        applies=lambda f: found(f) and bool(f.order.children) and order_state(f) in WORKING_STATES,
+    ),
     rule(
         "END-02",
         "OMS-STATE-002",
@@ -425,4 +601,33 @@ def obstacles(order: Order, now: datetime) -> dict[State, str]:
     return found
 
 
-CLOSE: tuple[Rule[AnyFacts], ...] = _about("END-03", OrderCloseCmd, State.CLOSED)
+CLOSE: tuple[Rule[AnyFacts], ...] = (
+    *_towards("END-03", OrderCloseCmd, State.CLOSED),
+    rule(
+        "END-03",
+        "OMS-STATE-002",
+        "orderId",
+        lambda f: not f.order.order.pending_alloc_qty,
+        lambda f: f"{order_name(f)} has {f.order.order.pending_alloc_qty:f} to hand on; approve the allocation first",
+        scope="OrderCloseCmd",
+        applies=found,
+    ),
+    rule(
+        "END-03",
+        "OMS-STATE-002",
+        "orderId",
+        at_rest_below,
+        lambda f: f"below {order_name(f)}, or in its group, orders still work or have fills to hand on; end them first",
+        scope="OrderCloseCmd",
+        applies=lambda f: found(f) and f.machine.is_valid_transition(order_state(f), State.CLOSED),
+    ),
+    rule(
+        "END-03",
+        "OMS-STATE-002",
+        "orderId",
+        lambda f: not f.order.children and not is_member(f.order),
+        lambda f: f"{order_name(f)} is LIVE and does not stand alone; end it before it is closed",
+        scope="OrderCloseCmd",
+        applies=lambda f: found(f) and order_state(f) is State.LIVE,
+    ),
+)

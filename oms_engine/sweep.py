@@ -1,0 +1,56 @@
+"""Which orders are over by now, and who has waited too long for an answer? Asked by a person or a timer, as of a time."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+
+from oms_engine.domain.model import Order
+from oms_engine.engine import Engine
+from oms_engine.results import Outcome
+
+Progress = Callable[[int, int], None]
+"""Told how many orders were asked to expire, and how many are due."""
+
+
+def last_day_end(engine: Engine, as_of: datetime) -> datetime | None:
+    """The last end of a trading day by this time, from the setting dayEnd (HH:MM in UTC); None while it is off."""
+    if engine.settings.day_end is None:
+        return None
+    ends = datetime.combine(as_of.astimezone(UTC), time.fromisoformat(engine.settings.day_end), UTC)
+    return ends if ends <= as_of else ends - timedelta(days=1)
+
+
+def due(engine: Engine, as_of: datetime) -> list[Order]:
+    """Orders in the market whose time in force has ended, children before their parents.
+
+    GOOD_TILL_DATE orders when their expireTime has come; DAY orders that were created before the last end of the day.
+    """
+    day_end = last_day_end(engine, as_of)
+    dated = engine.due(as_of, day_orders=False)
+    ended = engine.due(day_end, day_orders=True) if day_end else []
+    found = {order.order_id: order for order in (*dated, *ended)}
+    return sorted(found.values(), key=lambda order: order.id, reverse=True)
+
+
+def expire_due(
+    engine: Engine, as_of: datetime, *, dry_run: bool = False, progress: Progress = lambda _done, _all: None
+) -> list[Outcome]:
+    """Send OrderExpireCmd to every order that is due; a refusal of one leaves the others.
+
+    Args:
+        engine: The engine.
+        as_of: The time by which an order must have ended; it becomes no part of the events, which carry the clock.
+        dry_run: Say what would happen and store nothing.
+        progress: Told after every order.
+    """
+    orders = due(engine, as_of)
+    outcomes: list[Outcome] = []
+    for order in orders:
+        command = {"type": "OrderExpireCmd", "orderId": order.order_id, "actor": "sweep"}
+        outcomes.append(engine.run(command, dry_run=dry_run))
+        progress(len(outcomes), len(orders))
+    return outcomes
+
+
+def overdue(engine: Engine, as_of: datetime) -> list[Order]:
+    """Orders whose cancel or replace request has waited longer than `pendingTimeoutSeconds`, for escalation."""
+    return engine.pending_since(as_of - timedelta(seconds=engine.settings.pending_timeout_seconds))
