@@ -155,7 +155,7 @@ class Engine:
 
     def _settings_now(self, changed: SettingsState) -> Settings:
         known, settings = self._effective
-        if known.version != changed.version:
+        if known is not changed and known.values != changed.values:
             settings = self._opened_with.with_changes(changed.values)
             self._effective = (changed, settings)
         return settings
@@ -239,7 +239,7 @@ class Engine:
     def _context(self, draft: Draft, unit: "_Unit", session_id: str | None, changed: SettingsState) -> OrderTaskContext:
         return OrderTaskContext(
             draft,
-            settings=self._settings_now(changed) if changed.version else self._opened_with,
+            settings=self._settings_now(changed),
             set_before=changed,
             ledger=unit,
             now=self._clock(),

@@ -1,4 +1,4 @@
-"""Which orders are over by now, and who has waited too long for an answer? Asked by a person or a timer, as of a time."""
+"""Which orders are over by now, and which wait too long for an answer? Asked by a person or a timer."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta

@@ -1,30 +1,18 @@
 """Which tasks answer a command, and which rules does each ask? One table of workflows, one pipeline of seven tasks."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from oms_engine.collecting import Caller, Ledger, Recorded, before_of, collect
 from oms_engine.domain.catalogue import in_catalogue_order
 from oms_engine.domain.commands import (
     Command,
     Draft,
-    ExecutionBustCmd,
-    ExecutionCorrectCmd,
-    ExecutionCreateCmd,
-    OrderCancelCmd,
     OrderCancelRejectCmd,
     OrderCreateCmd,
-    OrderGroupCmd,
-    OrderReplaceCmd,
     OrderReplaceRejectCmd,
-    OrderUngroupCmd,
-    QuoteAcceptCmd,
-    QuoteCreateCmd,
-    QuoteRejectCmd,
-    QuoteRequestCreateCmd,
-    ReferencePriceCmd,
-    SettingsChangeCmd,
 )
 from oms_engine.domain.decider.book import Book, NewId, Stamp
 from oms_engine.domain.decider.decisions import decide
@@ -32,11 +20,11 @@ from oms_engine.domain.decider.invariants import broken_invariants
 from oms_engine.domain.decider.order import asked_hash
 from oms_engine.domain.events import StoredEvent, stream_of
 from oms_engine.domain.lifecycle import MACHINES
-from oms_engine.domain.model import NewOrder, OrderState, QuoteRequestState, SettingsState, StreamState
+from oms_engine.domain.model import OrderState, SettingsState, StreamState
 from oms_engine.domain.rules import execution, group, order, quote, replace, risk, settings
 from oms_engine.domain.rules.assets import rules_of_class
 from oms_engine.domain.rules.envelope import EVERY_COMMAND, ID_FORM, MAX_SHORT_TEXT
-from oms_engine.domain.rules.facts import ClientOrderId, Facts, Surroundings
+from oms_engine.domain.rules.facts import Facts
 from oms_engine.framework.orchestration import Task, TaskContext, TaskPipeline, TaskResult
 from oms_engine.framework.validation import Rule, ValidationResult, Violation, validate
 from oms_engine.record import canonical_json
@@ -131,54 +119,6 @@ _BY_TASK: dict[str, tuple[tuple[AnyRule, ...], ...]] = {
     name: tuple(tuple(rule for rule in rules_of(name) if _owner(rule) == task) for task in range(RISK + 1))
     for name in WORKFLOWS
 }
-
-
-class Recorded(Protocol):
-    """A command that was carried out before."""
-
-    @property
-    def payload_hash(self) -> str: ...  # noqa: D102 - the hash of what it asked
-    @property
-    def stream_id(self) -> str: ...  # noqa: D102 - its main stream
-    @property
-    def first_position(self) -> int: ...  # noqa: D102 - its first event
-    @property
-    def last_position(self) -> int: ...  # noqa: D102 - its last event
-
-
-class Ledger(Surroundings, Protocol):
-    """What the tasks need of a store, inside one transaction."""
-
-    def command(self, command_id: str) -> Recorded | None:
-        """The command with this id, when it was carried out before."""
-
-    def client_order_id(self, session_id: str, cl_ord_id: str) -> ClientOrderId | None:
-        """Who used a clOrdId in a session."""
-
-    def orders_with_execution(self, exec_id: str) -> tuple[str, ...]:
-        """The orders that have an execution with this execId."""
-
-    def quotes(self, quote_req_id: str) -> QuoteRequestState | None:
-        """A quote request with its quotes."""
-
-    def request_of(self, quote_id: str) -> str | None:
-        """The quote request that a quote answers."""
-
-    def next_position(self) -> int:
-        """The position of the next event."""
-
-    def write(
-        self,
-        events: Sequence[StoredEvent],
-        states: Mapping[str, StreamState],
-        main: str,
-        command_id: str,
-        payload_hash: str,
-    ) -> str:
-        """Write events, read model and idempotency key, and commit; returns what became of them, as a sentence."""
-
-    def publish(self, events: Sequence[StoredEvent]) -> list[str]:
-        """Hand the events to whoever listens; returns what went wrong, as sentences."""
 
 
 class Repeat(NamedTuple):
@@ -283,7 +223,8 @@ def _validate_transaction(context: OrderTaskContext) -> TaskResult | None:
     if recorded and readable and recorded.payload_hash == context.payload_hash:
         context.repeat = Repeat(recorded.stream_id, recorded, "this command was carried out before")
         return TaskResult.success(context.repeat.message)
-    context.facts = _collect(context, command, command_id_taken=recorded is not None)
+    context.facts = collect(command, _caller(context), command_id_taken=recorded is not None)
+    context.before = before_of(context.facts)
     context.repeat = _repeated_create(context) if readable else None
     if context.repeat:
         return TaskResult.success(context.repeat.message)
@@ -295,97 +236,19 @@ def _validate_transaction(context: OrderTaskContext) -> TaskResult | None:
     return None
 
 
-_ALONE = frozenset(rule.id for name in WORKFLOWS for rule in rules_of(name) if rule.alone)
-
-
-class _About(NamedTuple):
-    """What a command names: its order or quote request, the ids that must be unused, and where an execution stands."""
-
-    order_id: str | None = None
-    cl_ord_id: str | None = None
-    candidate: NewOrder | None = None
-    new_order_id: str | None = None
-    quote_req_id: str | None = None
-    quote_id: str | None = None
-    new_quote_id: bool = False
-    exec_id: str | None = None
-
-
-def _about(command: Command) -> _About:
-    match command:
-        case OrderCreateCmd(order=asked) if asked is not None:
-            return _About(cl_ord_id=asked.cl_ord_id, candidate=asked, new_order_id=asked.order_id)
-        case OrderCancelCmd() | OrderReplaceCmd():
-            return _About(order_id=command.order_id, cl_ord_id=command.cl_ord_id)
-        case ExecutionCreateCmd(execution=fill) if fill is not None:
-            return _About(order_id=fill.order_id)
-        case ExecutionBustCmd() | ExecutionCorrectCmd():
-            return _About(order_id=command.order_id, exec_id=execution.exec_id_of(command))
-        case OrderGroupCmd(group_order_id=group_id):
-            return _About(new_order_id=group_id, cl_ord_id=group_id)
-        case OrderUngroupCmd(group_order_id=group_id):
-            return _About(order_id=group_id)
-        case QuoteRequestCreateCmd(quote_request=request) if request is not None:
-            return _About(quote_req_id=request.quote_req_id)
-        case QuoteCreateCmd(quote=asked) if asked is not None:
-            return _About(quote_req_id=asked.quote_req_id, quote_id=asked.quote_id, new_quote_id=True)
-        case QuoteAcceptCmd():
-            return _About(quote_id=command.quote_id)
-        case QuoteRejectCmd():
-            return _About(quote_req_id=command.quote_req_id, quote_id=command.quote_id)
-        case _:
-            return _About(order_id=getattr(command, "order_id", None))
-
-
-def _collect(context: OrderTaskContext, command: Command, *, command_id_taken: bool) -> Facts[Any]:
-    """Load what a command is about and what the store knows of its ids."""
-    ledger, about = context.ledger, _about(command)
-    exec_orders: tuple[str, ...] = ()
-    order_id = about.order_id
-    if about.exec_id is not None and order_id is None:
-        exec_orders = ledger.orders_with_execution(about.exec_id)
-        order_id = exec_orders[0] if len(exec_orders) == 1 else None
-    state = ledger.order(order_id) if order_id else None
-    quotes, id_used = _quotes(ledger, command, about)
-    candidate = about.candidate
-    if isinstance(command, OrderReplaceCmd) and state is not None:
-        candidate = replace.candidate_of(command, state)
-    if about.new_order_id is not None:
-        id_used = ledger.order(about.new_order_id) is not None
-    context.before = state or quotes
-    if isinstance(command, SettingsChangeCmd | ReferencePriceCmd):
-        context.before = context.set_before
-    creates_quotes = isinstance(command, QuoteRequestCreateCmd)
-    return Facts(
-        command=command,
+def _caller(context: OrderTaskContext) -> Caller:
+    return Caller(
+        ledger=context.ledger,
         settings=context.settings,
         machine=context.machine,
         now=context.now,
         session_id=context.session_id,
         actor=context.actor,
-        around=ledger,
-        state=state,
-        candidate=candidate,
-        quotes=None if creates_quotes else quotes,
         set_before=context.set_before,
-        version=context.before.version if context.before and not creates_quotes else 0,
-        used_by=ledger.client_order_id(context.session_id, about.cl_ord_id) if about.cl_ord_id else None,
-        id_used=id_used,
-        exec_orders=exec_orders,
-        command_id_taken=command_id_taken,
     )
 
 
-def _quotes(ledger: Ledger, command: Command, about: _About) -> tuple[QuoteRequestState | None, bool]:
-    """The quote request of a command, and whether the id that it gives its new object is used."""
-    request_id = about.quote_req_id
-    if about.quote_id is not None and not about.new_quote_id:
-        request_id = request_id or ledger.request_of(about.quote_id)
-    quotes = ledger.quotes(request_id) if request_id else None
-    if isinstance(command, QuoteRequestCreateCmd):
-        return quotes, quotes is not None
-    used = about.new_quote_id and about.quote_id is not None and ledger.request_of(about.quote_id) is not None
-    return quotes, used
+_ALONE = frozenset(rule.id for name in WORKFLOWS for rule in rules_of(name) if rule.alone)
 
 
 def _repeated_create(context: OrderTaskContext) -> Repeat | None:

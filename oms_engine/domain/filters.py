@@ -1,4 +1,4 @@
-"""What can be asked of orders, executions, allocations, quotes and events? The registry of fields and operators, and how a question is read.
+"""What can be asked of orders, fills, allocations, quotes and events? Fields, operators, and how a question is read.
 
 One registry serves everybody: the store compiles its conditions to SQL, and the same conditions can be asked of a
 record in memory.

@@ -22,7 +22,14 @@ from oms_engine.simulation.scenario import Scenario, Step
 TICK = timedelta(milliseconds=1)
 SESSION = "scenario"
 
-_ID_FIELDS = {"order": "orderId", "execution": "execId", "event": "position"}
+_ID_FIELDS = {
+    "order": "orderId",
+    "execution": "execId",
+    "allocation": "id",
+    "quote": "quoteId",
+    "quote_request": "quoteReqId",
+    "event": "position",
+}
 _AVERAGE_DIGITS = (4, 8)
 
 
@@ -195,7 +202,8 @@ class _Run:
         except Refused as refused:
             return _refused(step, refused.problem)
         id_field = _ID_FIELDS[asked.get("entity", "order")]
-        actual = {"ids": [row[id_field] for row in page["content"]], "count": page["page"]["totalElements"]}
+        content = page["content"]
+        actual = {"ids": [row[id_field] for row in content], "count": page["page"]["totalElements"], "rows": content}
         return _done(step, compare(step.expect, actual, step.place, step.line), page=page)
 
     def _check(self, step: Step) -> StepRun:
@@ -208,7 +216,8 @@ class _Run:
         return _done(step, compare(step.expect, checked.to_wire(), step.place, step.line), checked=checked)
 
     def _touched(self) -> list[Order]:
-        ids = dict.fromkeys(stream.removeprefix("order-") for stream, _ in sorted(self.written))
+        streams = sorted(stream for stream, _ in self.written if stream.startswith("order-"))
+        ids = dict.fromkeys(stream.removeprefix("order-") for stream in streams)
         orders = (self._order(order_id) for order_id in ids)
         return sorted((order for order in orders if order), key=lambda order: order.id)
 

@@ -21,7 +21,7 @@ MAX_ITEMS = 10_000
 _SCENARIO_KEYS = ("id", "title", "settings", "clock", "given", "steps", "expect")
 _STEP_KEYS = ("do", "query", "check", "expect", "at")
 _QUERY_KEYS = ("entity", "where", "sort", "size")
-_QUERY_EXPECT_KEYS = ("ids", "count")
+_QUERY_EXPECT_KEYS = ("ids", "count", "rows")
 _CHECK_KEYS = ("from", "path", "profile")
 _CHECK_EXPECT_KEYS = ("valid", "failedFrom", "failedTo")
 _EXPECT_KEYS = ("orders", "events", "counts")
@@ -150,6 +150,7 @@ class _Reader:
                 asked = self._query(self._nested(step, "query", f"query of {place}", _QUERY_KEYS), place)
                 expect = self._nested(step, "expect", f"expect of {place}", _QUERY_EXPECT_KEYS)
                 self._list(expect, "ids", place)
+                self._list(expect, "rows", place)
             case _:
                 asked = self._check(self._nested(step, "check", f"check of {place}", _CHECK_KEYS), place)
                 expect = self._nested(step, "expect", f"expect of {place}", _CHECK_EXPECT_KEYS)

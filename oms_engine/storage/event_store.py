@@ -65,6 +65,7 @@ class EventStore:
         self.in_memory = in_memory
         self._lock = threading.RLock()
         self._states: dict[str, StreamState] = {}
+        self._has_written = False
 
     @classmethod
     def open(cls, url: str = MEMORY, *, refill: Refill | None = None, busy_seconds: float = 5.0) -> "EventStore":
@@ -123,9 +124,11 @@ class EventStore:
         """Hold the write lock of the database; what was not committed when the block ends is rolled back."""
         with self._lock, translated():
             self.connection.execute("BEGIN IMMEDIATE")
+            self._has_written = False
             try:
                 yield
             finally:
+                self._has_written = False
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
 
@@ -155,6 +158,7 @@ class EventStore:
 
     def append(self, events: Sequence[StoredEvent]) -> None:
         """Write events at the positions and versions they carry; a version that is taken raises StoreRolledBack."""
+        self._has_written = True
         self.connection.executemany(_INSERT_EVENT, [_row(event) for event in events])
 
     def remember(self, command_id: str, payload_hash: str, main: str, events: Sequence[StoredEvent]) -> None:
@@ -207,9 +211,13 @@ class EventStore:
 
     def state(self, stream_id: str, *, up_to: int | None = None) -> StreamState | None:
         """What the events of a stream lead to; only those behind the version that `keep` remembers are read."""
-        known = self._states.get(stream_id) if up_to is None else None
-        after = known.version if known else 0
-        return fold_stream(stream_id, self.stream(stream_id, after=after, up_to=up_to), known)
+        if up_to is not None:
+            return fold_stream(stream_id, self.stream(stream_id, up_to=up_to))
+        known = self._states.get(stream_id)
+        state = fold_stream(stream_id, self.stream(stream_id, after=known.version if known else 0), known)
+        if state is not None and state is not known and not self._has_written:
+            self.keep({stream_id: state})
+        return state
 
     def keep(self, states: Mapping[str, StreamState]) -> None:
         """Remember streams whose events are committed: they never change, so they stay true as a start."""

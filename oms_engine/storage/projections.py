@@ -1,4 +1,4 @@
-"""What do orders, executions, allocations and quotes look like now? Rows written with the events, and from them alone."""
+"""What do orders, fills, allocations and quotes look like now? Rows written with the events, from them alone."""
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence

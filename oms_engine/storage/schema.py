@@ -247,21 +247,25 @@ def prepare(connection: sqlite3.Connection, *, in_memory: bool, refill: Refill |
     connection.execute("BEGIN IMMEDIATE")
     try:
         version = _version(connection)
-        if version and version < VERSION and refill is None:
-            raise StoreUnavailable(f"the file has schema version {version}; open it with an engine, which upgrades it")
         if version < VERSION:  # another process may have been faster
             if in_memory:
                 run_script(connection, CURRENT)
             else:
                 migrate(connection, version)
-            if version and refill is not None:
-                refill(connection)
+            if version:
+                _refilled(connection, refill)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _refilled(connection: sqlite3.Connection, refill: Refill | None) -> None:
+    if refill is None:
+        raise StoreUnavailable("the file has an older schema; open it with an engine, which upgrades it")
+    refill(connection)
 
 
 def _version(connection: sqlite3.Connection) -> int:

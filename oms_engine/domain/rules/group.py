@@ -194,7 +194,8 @@ GROUP: tuple[Rule[GroupFacts], ...] = (
             and len(f.command.group_order_id or "") <= MAX_CL_ORD_ID
         ),
         lambda f: (
-            f"groupOrderId {shown(f.command.group_order_id)} is malformed; use 1 to {MAX_CL_ORD_ID} of A-Z a-z 0-9 . _ -"
+            f"groupOrderId {shown(f.command.group_order_id)} is malformed; "
+            f"use 1 to {MAX_CL_ORD_ID} of A-Z a-z 0-9 . _ -"
         ),
         scope="OrderGroupCmd",
         applies=lambda f: f.command.group_order_id is not None,

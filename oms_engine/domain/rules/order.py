@@ -471,7 +471,7 @@ CANCEL: tuple[Rule[CancelFacts], ...] = (
         lambda f: f.machine.is_valid_transition(State.NEW, State.CXL),
         lambda f: f"{order_name(f)} is NEW and not in the market; {_way_out(f)}",
         scope="OrderCancelCmd",
-        applies=lambda f: found(f) and order_state(f) is State.NEW,
+        applies=lambda f: found(f) and order_state(f) is State.NEW and not is_member(f.order),
     ),
     rule(
         "CXL-07",
@@ -588,9 +588,15 @@ EXPIRE: tuple[Rule[AnyFacts], ...] = (
 )
 
 
+_BY_THE_MARKET = (State.UNACK, State.LIVE, State.FILLED, State.REJ)
+_BY_A_COMMAND = (*_BY_THE_MARKET, State.CXL, State.EXP)
+
+
 def obstacles(order: Order, now: datetime) -> dict[State, str]:
     """States that the lifecycle allows next but this order's own facts forbid, each with the reason."""
     found: dict[State, str] = {}
+    if order.place_qty:
+        found |= dict.fromkeys(_BY_THE_MARKET, "its children get these commands, and it follows them (PAR-16)")
     if order.cum_qty:
         found[State.REJ] = "the order has fills; an order with fills is cancelled, not rejected (END-01)"
     if order.time_in_force is TimeInForce.GOOD_TILL_CANCEL:
@@ -598,6 +604,13 @@ def obstacles(order: Order, now: datetime) -> dict[State, str]:
     good_till_date = order.time_in_force is TimeInForce.GOOD_TILL_DATE
     if good_till_date and order.expire_time is not None and order.expire_time > now:
         found[State.EXP] = f"the order is good till {instant_text(order.expire_time)} (END-02)"
+    if order.pending_alloc_qty:
+        found[State.CLOSED] = "the order has fills to hand on; approve the allocation first (END-03)"
+    if order.is_grouped_order and not order.member_count:
+        return dict.fromkeys(_BY_A_COMMAND, "the order is a group that was dissolved (GRP-08)")
+    if order.group_order_id and not order.is_grouped_order:
+        why = f"the order is a member of group {order.group_order_id} and follows it (GRP-09)"
+        found |= dict.fromkeys(_BY_A_COMMAND, why)
     return found
 
 
