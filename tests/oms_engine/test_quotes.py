@@ -316,7 +316,7 @@ REQUEST_BOUNDARIES: list[Fields] = [
     {"currency": "XAU"},
     {"validUntil": instant_text(START + 3 * MOMENT)},
     {"quoteReqId": "A-z_0.9" + "x" * 57},
-    {"symbol": "x" * 64, "account": "x" * 32},
+    {"symbol": "x" * 32, "account": "x" * 32},
 ]
 """What is changed in a good request and leaves it good."""
 
