@@ -460,6 +460,8 @@ class _Unit:
         self._nested = nested
         self._pace = pace
         self._recent = 0
+        self._prices: dict[str, Decimal | None] = {}
+        self._open_orders: dict[str, list[OpenOrder]] = {}
         self.dry_run = dry_run
         self.command = store.command
         self.client_order_id = store.client_order_id
@@ -483,10 +485,14 @@ class _Unit:
         return self.request_of(quote_id) is not None
 
     def last_price(self, symbol: str) -> Decimal | None:
-        return last_price(self._store.connection, symbol)
+        if symbol not in self._prices:
+            self._prices[symbol] = last_price(self._store.connection, symbol)
+        return self._prices[symbol]
 
     def open_orders(self, account: str) -> list[OpenOrder]:
-        return open_orders(self._store.connection, account)
+        if account not in self._open_orders:
+            self._open_orders[account] = open_orders(self._store.connection, account)
+        return self._open_orders[account]
 
     def recent_commands(self, session_id: str) -> int:  # noqa: ARG002 - a unit is that of one command
         return self._recent

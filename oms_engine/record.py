@@ -14,6 +14,10 @@ from pydantic_core import PydanticCustomError
 Wire = Mapping[str, Any]
 """A JSON object as it stands on the wire: camelCase names, decimals and instants as strings."""
 
+MAX_INTEGER_DIGITS = 18
+MAX_FRACTION_DIGITS = 8
+"""What a decimal of a record may have before and after its point."""
+
 _PLAIN_DECIMAL = re.compile(r"-?[0-9]{1,64}(\.[0-9]{1,64})?", re.ASCII)
 _JSON_NUMBER_DIGITS = 15
 _TEXT_DIGITS = 64
@@ -30,6 +34,12 @@ def plain(value: Decimal) -> str:
     if "." in text:
         text = text.rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
+
+
+def within_digits(value: Decimal) -> bool:
+    """Does the value fit 18 integer and 8 fraction digits? Leading and trailing zeros do not count."""
+    whole, _, fraction = plain(value.copy_abs()).partition(".")
+    return len(whole) <= MAX_INTEGER_DIGITS and len(fraction) <= MAX_FRACTION_DIGITS
 
 
 def parse_decimal(value: object) -> Decimal:

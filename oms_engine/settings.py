@@ -19,7 +19,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 
 from oms_engine.errors import SettingsError, shown
-from oms_engine.record import Exact
+from oms_engine.record import MAX_FRACTION_DIGITS, MAX_INTEGER_DIGITS, Exact, within_digits
 
 _MAX_TEXT = 10_000
 _MOST_HOURS = 1_000_000
@@ -264,6 +264,16 @@ class Settings(BaseModel):
     def _not_beyond_a_century(cls, value: Decimal | None) -> Decimal | None:
         if value is not None and value > _MOST_HOURS:
             raise ValueError(f"give at most {_MOST_HOURS} hours")
+        return value
+
+    @field_validator("*")
+    @classmethod
+    def _within_digits(cls, value: object) -> object:
+        numbers = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else (value,)
+        if not all(within_digits(number) for number in numbers if isinstance(number, Decimal)):
+            raise ValueError(
+                f"give at most {MAX_INTEGER_DIGITS} digits before and {MAX_FRACTION_DIGITS} after the point"
+            )
         return value
 
     @field_validator("tick_size", "risk_reference_price")

@@ -206,7 +206,7 @@ def _rules(context: OrderTaskContext, task: int) -> tuple[AnyRule, ...]:
     rules = _BY_TASK[facts.command.type][task]
     if facts.candidate is None:
         return rules
-    return (*rules, *(rule for rule in rules_of_class(facts) if _OWNERS[rule.code] == task))
+    return (*rules, *(rule for rule in rules_of_class(facts) if _OWNERS.get(rule.code, FIELDS) == task))
 
 
 def _told(warnings: Iterable[str]) -> TaskResult | None:

@@ -5,14 +5,12 @@ from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation,
 
 from oms_engine.domain.model import Execution, OrderState
 from oms_engine.domain.vocabulary import OPEN_STATES, State
-from oms_engine.record import plain
+from oms_engine.record import MAX_FRACTION_DIGITS, plain
 
 EXACT = Context(prec=160, traps=[Inexact, InvalidOperation, Overflow, DivisionByZero])
 """Arithmetic that raises where a result would have to be rounded."""
 
 ZERO = Decimal(0)
-MAX_INTEGER_DIGITS = 18
-MAX_FRACTION_DIGITS = 8
 
 
 def add(a: Decimal, b: Decimal) -> Decimal:
@@ -44,12 +42,6 @@ def average(total: Decimal, quantity: Decimal, digits: int = MAX_FRACTION_DIGITS
 def round_half_up(value: Decimal, digits: int) -> Decimal:
     """The value with at most so many fraction digits, half away from zero."""
     return average(value, Decimal(1), digits)
-
-
-def within_digits(value: Decimal) -> bool:
-    """Does the value fit 18 integer and 8 fraction digits? Leading and trailing zeros do not count."""
-    whole, _, fraction = plain(value.copy_abs()).partition(".")
-    return len(whole) <= MAX_INTEGER_DIGITS and len(fraction) <= MAX_FRACTION_DIGITS
 
 
 def is_multiple(value: Decimal, unit: Decimal) -> bool:

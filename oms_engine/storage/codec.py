@@ -11,8 +11,7 @@ from enum import Enum
 from typing import Any
 
 from oms_engine.domain.filters import Entity, FieldType, QueryField
-from oms_engine.domain.quantities import MAX_FRACTION_DIGITS, MAX_INTEGER_DIGITS
-from oms_engine.record import Record, instant_text, parse_instant, plain
+from oms_engine.record import MAX_FRACTION_DIGITS, MAX_INTEGER_DIGITS, Record, instant_text, parse_instant, plain
 
 SqlValue = str | int | None
 

@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Any
 
 from oms_engine.domain.model import NewOrder
-from oms_engine.domain.quantities import MAX_FRACTION_DIGITS, is_multiple, notional, within_digits
+from oms_engine.domain.quantities import is_multiple, notional
 from oms_engine.domain.rules.facts import Facts, on_order
 from oms_engine.domain.vocabulary import AssetClass, OrdType, SecurityType, SettlType, Side
 from oms_engine.errors import shown
 from oms_engine.framework.validation import Rule, Severity
-from oms_engine.record import plain
+from oms_engine.record import MAX_FRACTION_DIGITS, plain, within_digits
 from oms_engine.settings import Settings
 
 AssetRule = Rule[Facts[Any]]

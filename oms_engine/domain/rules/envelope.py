@@ -6,11 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from oms_engine.domain.commands import ENVELOPE_FIELDS, Command
-from oms_engine.domain.quantities import MAX_FRACTION_DIGITS, MAX_INTEGER_DIGITS, within_digits
 from oms_engine.domain.rules.facts import Facts, found, order_name, rule
 from oms_engine.errors import shown
 from oms_engine.framework.validation import Rule
-from oms_engine.record import Record
+from oms_engine.record import MAX_FRACTION_DIGITS, MAX_INTEGER_DIGITS, Record, within_digits
 
 AnyFacts = Facts[Command]
 
