@@ -287,7 +287,7 @@ def _state_transition(context: OrderTaskContext) -> TaskResult | None:
 def _late_answer(context: OrderTaskContext) -> Repeat | None:
     """The market refuses a request that was resolved before: nothing is left to refuse."""
     state = context.known_facts.state
-    if state is None or context.machine.is_terminal_state(state.order.state):
+    if state is None or order.is_finished(context.known_facts):
         return None
     match context.command:
         case OrderCancelRejectCmd():

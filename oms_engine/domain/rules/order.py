@@ -254,12 +254,18 @@ CREATE: tuple[Rule[CreateFacts], ...] = (
 )
 
 
-def _finished(command: str, rule_id: str = "LIF-03") -> Rule[AnyFacts]:
+def is_finished(facts: Facts[Any], target: State | None = None) -> bool:
+    """Is the order CLOSED? What is asked to be closed is finished in every state that the lifecycle does not leave."""
+    state = order_state(facts)
+    return state is State.CLOSED or (target is State.CLOSED and facts.machine.is_terminal_state(state))
+
+
+def _finished(command: str, target: State | None = None) -> Rule[AnyFacts]:
     return rule(
-        rule_id,
+        "END-03" if target is State.CLOSED else "LIF-03",
         "OMS-STATE-003",
         "orderId",
-        lambda f: not f.machine.is_terminal_state(order_state(f)),
+        lambda f: not is_finished(f, target),
         lambda f: f"{order_name(f)} is {order_state(f)} and finished; no {command} is possible any more",
         scope=command,
         applies=found,
@@ -275,7 +281,7 @@ def _into(rule_id: str, command: str, target: State, never: State | None = None)
         lambda f: f.machine.is_valid_transition(order_state(f), target) and order_state(f) is not never,
         lambda f: f"{order_name(f)} is {order_state(f)}; {command} needs {_sources(f, target, never)}",
         scope=command,
-        applies=lambda f: found(f) and not f.machine.is_terminal_state(order_state(f)),
+        applies=lambda f: found(f) and not is_finished(f, target),
     )
 
 
@@ -302,11 +308,10 @@ def _towards(
     rule_id: str, command: type[Command], target: State, never: State | None = None
 ) -> tuple[Rule[AnyFacts], ...]:
     """What a command needs that takes an order into a state: a lifecycle that lets it."""
-    finished = _finished(command.__name__, "END-03" if target is State.CLOSED else "LIF-03")
     return (
         *names_order(command),
         order_exists("ENV-09"),
-        finished,
+        _finished(command.__name__, target),
         _into(rule_id, command.__name__, target, never),
     )
 
@@ -536,7 +541,7 @@ CANCEL_REJECT: tuple[Rule[AnyFacts], ...] = (
         lambda f: _cancel_state(f) is CancelState.PCXL,
         lambda f: f"{order_name(f)} has no cancel pending, so there is none to refuse",
         scope="OrderCancelRejectCmd",
-        applies=lambda f: found(f) and not f.machine.is_terminal_state(order_state(f)),
+        applies=lambda f: found(f) and not is_finished(f),
     ),
     rule(
         "PAR-17",

@@ -203,7 +203,7 @@ def _is_pending(command: str) -> Rule[AnyFacts]:
         lambda f: f.order.order.cancel_state is CancelState.PMOD,
         lambda f: f"{order_name(f)} has no replace pending, so there is none to answer",
         scope=command,
-        applies=lambda f: found(f) and not f.machine.is_terminal_state(order_state(f)),
+        applies=lambda f: found(f) and not order.is_finished(f),
     )
 
 
