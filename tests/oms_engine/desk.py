@@ -9,8 +9,8 @@ from oms_engine import CommandResult, Engine, Order, Problem
 Row = tuple[Any, ...]
 
 START = datetime(2026, 1, 2, 9, 30, tzinfo=UTC)
-TABLES = ("events", "commands", "client_order_ids", "orders", "executions")
-READ_MODEL = ("client_order_ids", "orders", "executions")
+READ_MODEL = ("client_order_ids", "orders", "executions", "allocations", "quote_requests", "quotes")
+TABLES = ("events", "commands", *READ_MODEL)
 
 
 class Clock:

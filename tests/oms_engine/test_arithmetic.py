@@ -8,9 +8,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oms_engine.domain.model import NewOrder
-from oms_engine.domain.quantities import add, average, is_multiple, notional, round_half_up, subtract, within_digits
+from oms_engine.domain.quantities import add, average, is_multiple, notional, round_half_up, subtract
 from oms_engine.domain.rules.assets import classify
-from oms_engine.record import parse_decimal, plain
+from oms_engine.record import parse_decimal, plain, within_digits
+from oms_engine.settings import Settings
 from oms_engine.storage.codec import from_sortable, sortable
 from tests.oms_engine.desk import Desk
 
@@ -158,4 +159,4 @@ def test_a_view_shows_plain_decimals(values: list[Decimal]) -> None:
     ],
 )
 def test_the_first_match_names_the_asset_class(order: dict[str, str], asset_class: str) -> None:
-    assert classify(NewOrder.model_validate(order)) == asset_class
+    assert classify(NewOrder.model_validate(order), Settings()) == asset_class

@@ -51,8 +51,9 @@ def test_generated_ids_are_new_each_time() -> None:
 
 def test_settings_may_be_given_as_they_are_or_by_name() -> None:
     chosen = Settings.of({"maxOrderQty": "5"})
-    assert Engine.open(settings=chosen).settings is chosen
-    assert Engine.open(settings={"maxOrderQty": 5}).settings == chosen
+    with Engine.open(settings=chosen) as first, Engine.open(settings={"maxOrderQty": 5}) as second:
+        assert first.settings == second.settings == chosen
+        assert [event.type for event in second.events()] == ["SettingsChanged"]
 
 
 def test_what_is_not_there_is_none_or_refused(desk: Desk) -> None:
@@ -211,7 +212,7 @@ def test_a_broken_invariant_is_an_internal_error_and_rolls_back(desk: Desk) -> N
         store.commit()
     as_read_anew = desk.engine.state_at(order_id, 4)
     assert as_read_anew is not None
-    store.keep(as_read_anew)
+    store.keep({f"order-{order_id}": as_read_anew})
     problem = desk.refused("OrderCancelAcceptCmd", orderId=order_id, unsolicited=True)
     assert problem.error_code == "OMS-SYS-001"
     assert problem.detail == "an invariant of the order would be broken; nothing was changed"

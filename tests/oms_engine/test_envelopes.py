@@ -37,7 +37,7 @@ def test_an_envelope_that_is_no_object_is_refused(envelope: object, desk: Desk) 
     assert statuses(desk, envelope) == "FAILED" + " NOT_RUN" * 6
 
 
-@pytest.mark.parametrize("kind", [None, "", "orderacceptcmd", "OrderReplaceCmd", 7, ["OrderAcceptCmd"], "\ud800"])
+@pytest.mark.parametrize("kind", [None, "", "orderacceptcmd", "OrderFillCmd", 7, ["OrderAcceptCmd"], "\ud800"])
 def test_an_unknown_type_lists_the_commands(kind: object, desk: Desk) -> None:
     result = desk.engine.execute({"type": kind, "orderId": "o1"})
     assert result.error is not None

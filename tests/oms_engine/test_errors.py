@@ -3,7 +3,7 @@
 import pytest
 
 from oms_engine import OmsError, Problem, Refused, StoreError
-from oms_engine.domain.catalogue import RULES, citation, in_catalogue_order, violation
+from oms_engine.domain.catalogue import RULES, STATEMENTS, citation, in_catalogue_order, violation
 from oms_engine.errors import (
     CODES,
     ScenarioError,
@@ -17,13 +17,16 @@ from oms_engine.errors import (
 from oms_engine.workflows import WORKFLOWS, rules_of
 
 STATUS = {
-    400: "VAL-001 VAL-002 VAL-003 VAL-004 VAL-005 VAL-006 EXEC-003 EXEC-004",
+    400: "VAL-001 VAL-002 VAL-003 VAL-004 VAL-005 VAL-006 ORDER-003 ORDER-004 EXEC-003 EXEC-004",
     403: "AUTH-001 AUTH-002 AUTH-003",
-    404: "ORDER-001 EXEC-001",
-    409: "STATE-001 STATE-002 STATE-003 ORDER-002 ORDER-005 ORDER-006 EXEC-002 EXEC-005 DATA-001 LOCK-001 LOCK-002",
+    404: "ORDER-001 EXEC-001 QUOTE-001 QUOTE-002",
+    409: "STATE-001 STATE-002 STATE-003 ORDER-002 ORDER-005 ORDER-006 EXEC-002 EXEC-005 QUOTE-003 QUOTE-004 "
+    "RISK-007 DATA-001 LOCK-001 LOCK-002",
+    422: "RISK-001 RISK-002 RISK-003 RISK-004 RISK-005 RISK-006",
+    429: "RISK-008",
     500: "DATA-002 DATA-003 SYS-001",
 }
-RETRYABLE = {"OMS-DATA-002", "OMS-DATA-003", "OMS-LOCK-001", "OMS-LOCK-002"}
+RETRYABLE = {"OMS-RISK-008", "OMS-DATA-002", "OMS-DATA-003", "OMS-LOCK-001", "OMS-LOCK-002"}
 
 
 def test_every_code_has_its_status_and_says_whether_to_try_again() -> None:
@@ -97,10 +100,13 @@ def test_a_value_from_outside_is_shown_quoted_and_cut(value: object, text: str) 
 
 
 def test_every_rule_has_a_number_words_and_a_section() -> None:
-    numbers = [number for number, _ in RULES.values()]
-    assert len(set(numbers)) == len(numbers)
-    assert len({citation(rule_id) for rule_id in RULES}) == len(RULES)
-    for rule_id, (number, words) in RULES.items():
+    rows = RULES | STATEMENTS
+    assert len(rows) == len(RULES) + len(STATEMENTS)
+    sections = set()
+    for rule_id, (number, words) in rows.items():
         assert words
-        anchor = citation(rule_id).partition("#")[2]
+        page, _, anchor = citation(rule_id).partition("#")
+        assert page.startswith("framework/")
         assert anchor.startswith(f"{number.replace('.', '')}-{rule_id.lower()}-")
+        sections.add((page, number))
+    assert len(sections) == len(rows)

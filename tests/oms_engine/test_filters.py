@@ -44,11 +44,37 @@ SPECS: list[dict[str, Any]] = [
 ]
 
 
-@pytest.fixture(scope="module")
-def market() -> Iterator[Desk]:
+def filled_market() -> Desk:
     desk = Desk()
     for spec in SPECS:
         desk.given(spec["state"], **{name: value for name, value in spec.items() if name != "state"})
+    return desk
+
+
+@pytest.fixture(scope="module")
+def market() -> Iterator[Desk]:
+    desk = filled_market()
+    yield desk
+    desk.engine.close()
+
+
+@pytest.fixture(scope="module")
+def floor() -> Iterator[Desk]:
+    """The same market with a parent, a group and quotes, so that there is something of every entity."""
+    desk = filled_market()
+    parent = desk.given("NEW", autoForward=False)
+    child = desk.given("PART", parentOrderId=parent, orderQty="500")
+    desk.ok("ExecutionCorrectCmd", orderId=child, execRefId="e1", lastQty="250", lastPx="99", reason="typing error")
+    members = [desk.given("NEW", autoAllocation=False) for _ in range(2)]
+    group = desk.ok("OrderGroupCmd", memberOrderIds=members, autoAllocation=False).id
+    desk.ok("OrderPlaceCmd", orderId=group)
+    desk.accept(group)
+    desk.fill(group, "7")
+    desk.ok("AllocationApproveCmd", orderId=group, quantity="4", approvedBy="ann")
+    for name in ("IBM", "ibm"):
+        asked = {"quoteReqId": name, "symbol": name, "quantity": "100", "currency": "USD"}
+        desk.ok("QuoteRequestCreateCmd", quoteRequest=asked)
+    desk.ok("QuoteCreateCmd", quote={"quoteReqId": "ibm", "price": "10", "quotedBy": "ann"})
     yield desk
     desk.engine.close()
 
@@ -133,7 +159,12 @@ def test_a_condition_may_be_an_object(market: Desk) -> None:
 @pytest.mark.parametrize(
     ("question", "rule_id", "field", "words"),
     [
-        ({"entity": "orders"}, "QRY-01", "entity", "use one of order, execution, event"),
+        (
+            {"entity": "orders"},
+            "QRY-01",
+            "entity",
+            "use one of order, execution, allocation, quote, quote_request, event",
+        ),
         ({"where": ["symbl=IBM"]}, "QRY-02", "symbl", "did you mean symbol? valid: orderId, "),
         ({"where": ["=IBM"]}, "QRY-02", "", "valid: orderId, "),
         ({"where": ["order_id=o1"]}, "QRY-02", "order_id", "valid: orderId, "),
@@ -245,11 +276,11 @@ def test_executions_and_events_can_be_asked(market: Desk) -> None:
     assert newest.position == market.engine.counts()["events"]  # type: ignore[attr-defined]
 
 
-def test_every_scalar_field_can_be_asked_and_sorted(market: Desk) -> None:
+def test_every_scalar_field_can_be_asked_and_sorted(floor: Desk) -> None:
     for entity in ENTITIES.values():
         for field in entity.fields.values():
             assert field.description, field
-            assert market.engine.query(entity=entity.name, sort=f"{field.name},DESC").page.total_elements > 0
+            assert floor.engine.query(entity=entity.name, sort=f"{field.name},DESC").page.total_elements > 0
             assert field.operators == OPERATORS[field.type]
     assert set(ENTITIES["event"].fields) >= {"position", "streamId", "type", "commandId", "actor", "recordedAt"}
     assert ENTITIES["order"].fields["leavesQty"].fix == 151
@@ -270,6 +301,7 @@ SEEN: dict[FieldType, list[str]] = {
     FieldType.DECIMAL: ["-2", "0", "9.99999999", "9.999999999", "100", "1000", "99999999999999999999", "-1"],
     FieldType.INTEGER: ["0", "1", "3", "-1", "20", "999999999999999999"],
     FieldType.INSTANT: ["2026-01-02T09:30:00.003Z", "2026-02-01T00:00:00Z", "2000-01-01T00:00:00+05:00"],
+    FieldType.BOOLEAN: ["true", "false"],
     FieldType.DATE: ["2026-01-05", "2026-01-06", "1999-01-01"],
 }
 
@@ -302,12 +334,12 @@ def conditions(draw: st.DrawFn, entity: str) -> dict[str, str | None]:
 
 
 @given(data=st.data())
-def test_sqlite_and_python_agree_on_every_condition(data: st.DataObject, market: Desk) -> None:
+def test_sqlite_and_python_agree_on_every_condition(data: st.DataObject, floor: Desk) -> None:
     entity = data.draw(st.sampled_from(list(ENTITIES)))
     where = data.draw(st.lists(conditions(entity), max_size=3))
     query = read_query(Settings(), entity=entity, where=where, size=500)
-    page = market.engine.query(entity=entity, where=where, size=500)
-    expected = [record for record in everything(market, entity) if query.specification.is_satisfied_by(record)]
+    page = floor.engine.query(entity=entity, where=where, size=500)
+    expected = [record for record in everything(floor, entity) if query.specification.is_satisfied_by(record)]
     assert page.content == expected
     assert page.page.total_elements == len(expected)
 
@@ -331,6 +363,28 @@ def test_any_sort_and_any_page_size_partition_the_same_order(data: st.DataObject
 
 def _key(value: Any) -> Any:  # noqa: ANN401 - whatever a field holds
     return value if isinstance(value, Decimal | int | date) else str(getattr(value, "value", value))
+
+
+def test_allocations_and_quotes_can_be_asked(floor: Desk) -> None:
+    handed = floor.engine.query(entity="allocation", sort="id").content
+    assert [(one.giver_order_id, one.receiver_order_id, one.quantity, one.status) for one in handed] == [  # type: ignore[attr-defined]
+        ("o12", "o11", Decimal(300), "REVERSED"),
+        ("o12", "o11", Decimal(250), "APPLIED"),
+        ("GRP-1", "o13", Decimal(2), "APPLIED"),
+        ("GRP-1", "o14", Decimal(2), "APPLIED"),
+    ]
+    found = floor.engine.query(entity="allocation", where=["status=APPLIED", "receiverOrderId=o11", "price=99"])
+    assert [one.quantity for one in found.content] == [250]  # type: ignore[attr-defined]
+    requests = floor.engine.query(entity="quote_request", where=["symbol=ibm", "state=QUOTED"]).content
+    assert [one.quote_req_id for one in requests] == ["ibm"]  # type: ignore[attr-defined]
+    quotes = floor.engine.query(entity="quote", where=["price__gte=10", "quotedBy=ann"]).content
+    assert [(one.quote_req_id, one.quantity) for one in quotes] == [("ibm", 100)]  # type: ignore[attr-defined]
+
+
+def test_flags_are_asked_in_sql(floor: Desk) -> None:
+    assert [order.order_id for order in floor.engine.query(where=["isGroupedOrder=true"]).content] == ["GRP-1"]  # type: ignore[attr-defined]
+    assert ids(floor.engine.query(where=["autoForward=false"])) == ["o11"]
+    assert "o11" not in ids(floor.engine.query(where=["autoForward__ne=false"]))
 
 
 def test_a_question_is_one_bound_statement(market: Desk) -> None:

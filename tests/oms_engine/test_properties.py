@@ -1,6 +1,7 @@
 """What stays true whatever is sent? Random commands, and the promises of the event store after each of them."""
 
 from collections.abc import Mapping
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -9,8 +10,8 @@ from hypothesis import strategies as st
 
 from oms_engine import CommandResult
 from oms_engine.domain.decider.evolve import evolve, fold
-from oms_engine.domain.decider.invariants import broken_invariants
 from oms_engine.domain.lifecycle import MACHINES
+from oms_engine.domain.model import OrderState
 from oms_engine.record import canonical_json
 from oms_engine.storage.projections import EXECUTIONS, ORDERS
 from tests.oms_engine.desk import READ_MODEL, Desk
@@ -89,6 +90,24 @@ def orders(desk: Desk) -> list[str]:
     return [row[0] for row in desk.engine._store.connection.execute("SELECT order_id FROM orders ORDER BY id")]
 
 
+def hold(state: OrderState) -> bool:
+    """I1 to I3 of an order that stands alone."""
+    order = state.order
+    assert order.order_qty is not None
+    active = [one for one in state.executions.values() if one.status in {"ACTIVE", "CORRECTED"}]
+    has_leaves = order.state in {"NEW", "UNACK", "LIVE", "FILLED"}
+    return all(
+        (
+            0 <= order.cum_qty <= order.order_qty,
+            order.leaves_qty == (order.order_qty - order.cum_qty if has_leaves else 0),
+            order.state != "FILLED" or order.cum_qty == order.order_qty,
+            order.state != "LIVE" or order.cum_qty < order.order_qty,
+            order.state != "REJ" or order.cum_qty == 0,
+            order.cum_qty == order.alloc_qty == sum((one.last_qty for one in active), Decimal(0)),
+        )
+    )
+
+
 def without_times(result: CommandResult) -> dict[str, Any]:
     tasks = tuple(task.model_copy(update={"duration_micros": 0}) for task in result.tasks)
     return result.model_copy(update={"tasks": tasks}).to_wire()
@@ -112,7 +131,7 @@ def test_invariants_hold_and_every_step_is_part_of_the_lifecycle(sequence: list[
             )
         final = states[-1]
         assert final
-        assert broken_invariants(final) == []
+        assert hold(final)
         whole = [desk.engine.state_at(order_id)]
         assert whole == [final]
 
@@ -159,7 +178,8 @@ def test_a_rebuilt_read_model_is_the_same_to_the_byte(sequence: list[Envelope]) 
     before = desk.rows(READ_MODEL)
     with desk.engine._store.writing():
         for table in READ_MODEL:
-            desk.engine._store.connection.execute(f"UPDATE {table} SET order_id = 'x' || order_id")  # noqa: S608 - own names
+            key = "quote_req_id" if "quote" in table else "order_id"
+            desk.engine._store.connection.execute(f"UPDATE {table} SET {key} = 'x' || {key}")  # noqa: S608 - own names
         desk.engine._store.commit()
     assert desk.rows(READ_MODEL) != before
     told: list[tuple[int, int]] = []

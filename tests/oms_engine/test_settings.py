@@ -12,12 +12,38 @@ def test_an_unknown_setting_is_refused_with_the_nearest_and_all_valid_names() ->
 
 
 def test_the_defaults_are_those_of_the_specification() -> None:
-    assert Settings().to_wire() == {
+    defaults = Settings().to_wire()
+    currencies, digital_assets = defaults.pop("currencies"), defaults.pop("digitalAssets")
+    assert {"CHF", "EUR", "GBP", "JPY", "USD"} <= set(currencies)
+    assert currencies == sorted(set(currencies))
+    assert all(len(code) == 3 and code.isupper() for code in currencies)
+    assert {"BTC", "ETH"} <= set(digital_assets)
+    assert digital_assets == sorted(set(digital_assets) - set(currencies))
+    assert defaults == {
         "lifecycle.profile": "standard",
         "routing": "auto",
         "maxOrderQty": "10000000",
         "staleExecutionHours": None,
         "tickSize": {},
+        "allowNonPositivePrice": [],
+        "equity.lotSize": "100",
+        "equity.lotRule": "warn",
+        "equity.requireLocate": True,
+        "fx.minNotional": "10000",
+        "grouping.maxMembers": 100,
+        "grouping.crossAccount": "allow",
+        "grouping.allocationUnit": "1",
+        "pendingTimeoutSeconds": 120,
+        "dayEnd": None,
+        "risk.maxOrderQty": {},
+        "risk.maxNotional": {},
+        "risk.collarPercent": {},
+        "risk.restrictedSymbols": {},
+        "risk.maxOpenOrders": {},
+        "risk.maxGrossNotional": {},
+        "risk.killSwitch": False,
+        "risk.maxCommandsPerSecond": None,
+        "risk.referencePrice": {},
         "whack.fourEyes": True,
         "whack.levels": ["0", "50000", "500000"],
         "approvers": {},
@@ -31,6 +57,24 @@ def test_the_defaults_are_those_of_the_specification() -> None:
 @pytest.mark.parametrize(
     ("name", "text", "kept"),
     [
+        ("lifecycle.profile", "desk", "desk"),
+        ("allowNonPositivePrice", "FUND, DERIVATIVE", ["FUND", "DERIVATIVE"]),
+        ("digitalAssets", '["ETH", "BTC"]', ["BTC", "ETH"]),
+        ("digitalAssets", "none", []),
+        ("currencies", "USD,EUR", ["EUR", "USD"]),
+        ("equity.lotSize", "1", "1"),
+        ("equity.requireLocate", "off", False),
+        ("fx.minNotional", "0", "0"),
+        ("dayEnd", "22:00", "22:00"),
+        ("dayEnd", "off", None),
+        ("risk.killSwitch", "on", True),
+        ("risk.maxOrderQty", "500", {"*": "500"}),
+        ("risk.maxOrderQty", "off", {}),
+        ("risk.maxNotional", '{"symbol:IBM": "1000", "account:ACC": 5}', {"symbol:IBM": "1000", "account:ACC": "5"}),
+        ("risk.restrictedSymbols", "IBM, BTC", {"*": ["BTC", "IBM"]}),
+        ("risk.restrictedSymbols", '{"account:ACC": ["IBM"]}', {"account:ACC": ["IBM"]}),
+        ("risk.restrictedSymbols", "", {}),
+        ("risk.maxCommandsPerSecond", "off", None),
         ("maxOrderQty", "5.50", "5.5"),
         ("maxOrderQty", 7, "7"),
         ("staleExecutionHours", "24", "24"),
@@ -54,7 +98,24 @@ def test_a_setting_may_come_as_text_of_a_command_line(name: str, text: object, k
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("lifecycle.profile", "desk", "'standard'"),
+        ("allowNonPositivePrice", "STOCKS", "'EQUITY'"),
+        ("equity.lotSize", "0", "above 0"),
+        ("equity.lotRule", "maybe", "use one of 'off', 'warn', 'reject'"),
+        ("equity.requireLocate", "perhaps", "use true or false"),
+        ("fx.minNotional", "-0.01", "give 0 or more"),
+        ("grouping.maxMembers", 1, "greater than or equal to 2"),
+        ("grouping.maxMembers", 101, "less than or equal to 100"),
+        ("grouping.crossAccount", "ask", "use one of 'allow', 'approve'"),
+        ("grouping.allocationUnit", "0", "above 0"),
+        ("pendingTimeoutSeconds", 0, "greater than or equal to 1"),
+        ("dayEnd", "24:00", "pattern"),
+        ("risk.maxNotional", '{"symbol:IBM": "1e3"}', "plain decimal"),
+        ("risk.maxNotional", {"IBM": "1"}, "use *, symbol:name or account:name"),
+        ("risk.maxOpenOrders", "-1", "0 or more"),
+        ("risk.restrictedSymbols", {"IBM": ["x"]}, "no scope"),
+        ("risk.referencePrice", {"IBM": "0"}, "above 0"),
+        ("risk.maxCommandsPerSecond", "0", "above 0"),
+        ("lifecycle.profile", "loose", "'standard'"),
         ("routing", "fast", "use one of 'auto', 'manual'"),
         ("maxOrderQty", "0", "above 0"),
         ("maxOrderQty", "many", "plain decimal"),
