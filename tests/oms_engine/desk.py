@@ -117,14 +117,18 @@ _ACCEPTED: tuple[tuple[str, object], ...] = (("OrderAcceptCmd", {}),)
 _PART = (*_ACCEPTED, ("fill", Decimal(300)))
 _FILLED = (*_ACCEPTED, ("fill", Decimal(1000)))
 _ASKED: tuple[tuple[str, object], ...] = (("OrderCancelCmd", {}),)
+_OTHER_PRICE: tuple[tuple[str, object], ...] = (("OrderReplaceCmd", {"price": "101"}),)
 _WAYS: dict[str, tuple[tuple[str, object], ...]] = {
     "NEW": (),
     "UNACK": (),
     "UNACK+PCXL": _ASKED,
+    "UNACK+PMOD": _OTHER_PRICE,
     "LIVE": _ACCEPTED,
     "LIVE+PCXL": (*_ACCEPTED, *_ASKED),
+    "LIVE+PMOD": (*_ACCEPTED, *_OTHER_PRICE),
     "PART": _PART,
     "PART+PCXL": (*_PART, *_ASKED),
+    "PART+PMOD": (*_PART, *_OTHER_PRICE),
     "FILLED": _FILLED,
     "CXL": (*_PART, ("OrderCancelAcceptCmd", {"unsolicited": True})),
     "REJ": (("OrderRejectCmd", {}),),
