@@ -6,12 +6,15 @@ from knowledge_base import InvalidArgument, Reading
 from oms_engine.domain.catalogue import violation
 from oms_engine.errors import Refused, problem_of, shown
 from oms_mcp.seam import Backend, compact, without_paths
-from oms_mcp.shapes import Wire, history_wire, order_wire
+from oms_mcp.shapes import Wire, history_wire, settings_wire, whole_order_wire
 
 STATUS = "oms://status"
+SETTINGS = "oms://settings"
 INDEX = "kb://index"
 
-_EXAMPLES = "kb://index, kb://PATH?anchor=ANCHOR, order://ORDER_ID, order://ORDER_ID/events, oms://status"
+_EXAMPLES = (
+    "kb://index, kb://PATH?anchor=ANCHOR, order://ORDER_ID, order://ORDER_ID/events, oms://status, oms://settings"
+)
 
 
 def is_address(text: str) -> bool:
@@ -38,13 +41,15 @@ def open_address(backend: Backend, address: str, anchor: str = "", *, offset: in
 
 
 def open_json(backend: Backend, address: str) -> Wire:
-    """What stands behind an address of the engine: an order, its events, or the server's status.
+    """What stands behind an address of the engine: an order, its events, the settings, or the server's status.
 
     Raises:
         Refused: OMS-ORDER-001 for an unknown order, OMS-VAL-004 for an address that leads nowhere.
     """
     if address == STATUS:
         return status(backend)
+    if address == SETTINGS:
+        return settings_wire(backend.engine.settings)
     if address.startswith("order://"):
         order_id, _, part = address.removeprefix("order://").partition("/")
         if part in {"", "events"}:
@@ -53,8 +58,8 @@ def open_json(backend: Backend, address: str) -> Wire:
 
 
 def order_json(backend: Backend, order_id: str) -> Wire:
-    """An order with its executions."""
-    return order_wire(backend.engine, backend.engine.find(order_id), ("executions", "next_states"), "detailed")
+    """An order with its executions, its tree and its allocations."""
+    return whole_order_wire(backend.engine, backend.engine.find(order_id))
 
 
 def events_json(backend: Backend, order_id: str) -> Wire:

@@ -3,7 +3,7 @@
 import difflib
 import inspect
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, TypeVar, get_args, get_origin
@@ -240,7 +240,9 @@ Actions = Mapping[str, tuple[str, Mapping[str, str]]]
 """Action of a tool -> the command it sends, and argument -> field of that command."""
 
 
-def envelope_of(actions: Actions, action: str, given: Mapping[str, object], common: Mapping[str, object]) -> Wire:
+def envelope_of(
+    actions: Actions, action: str, given: Mapping[str, object], common: Mapping[str, object], part: str = ""
+) -> Wire:
     """The envelope of a tool's action.
 
     Args:
@@ -248,16 +250,24 @@ def envelope_of(actions: Actions, action: str, given: Mapping[str, object], comm
         action: The one that was chosen.
         given: Arguments that only some actions use.
         common: Fields that every action sends.
+        part: The object of the envelope that the action's fields belong in; empty when they stand in it directly.
 
     Raises:
         Refused: OMS-VAL-002 for each argument that this action does not use.
     """
     command, fields = actions[action]
-    stray = [name for name, value in given.items() if value is not None and name not in fields]
+    require_used(action, given, fields)
+    sent = {fields[name]: value for name, value in given.items() if name in fields}
+    own = {part: {name: value for name, value in sent.items() if value is not None}} if part else sent
+    return {"type": command, **common, **own}
+
+
+def require_used(action: str, given: Mapping[str, object], used: Collection[str]) -> None:
+    """Raises Refused (OMS-VAL-002) for each argument that was given and that an action does not use."""
+    stray = [name for name, value in given.items() if value is not None and name not in used]
     if stray:
-        valid = [*fields] or ["none beside those of every action"]
+        valid = [*used] or ["none beside those of every action"]
         raise Refused(problem_of(unknown_arguments(stray, f"argument of action {action}", valid)))
-    return {"type": command, **common, **{fields[name]: value for name, value in given.items() if name in fields}}
 
 
 def own_names(actions: Actions, action: str) -> dict[str, str]:

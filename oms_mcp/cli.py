@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 SESSION = "cli"
 REFUSED, MISUSED = 1, 2
-TOOLSETS = "orders, executions, queries, states, knowledge (all five by default), raw,"
+TOOLSETS = "orders, executions, queries, states, knowledge (all five by default), raw, admin,"
 _HITS = 5
 _READ = 20_000
 

@@ -1,4 +1,4 @@
-"""Which resources can a client attach? Orders, the knowledge base and the server's status."""
+"""Which resources can a client attach? Orders, the knowledge base, the settings and the server's status."""
 
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -10,8 +10,9 @@ from mcp.server.mcpserver.exceptions import ResourceNotFoundError
 from knowledge_base import KnowledgeBaseError
 from knowledge_base.library import MAX_PAGE
 from oms_engine import Refused
-from oms_mcp.addresses import INDEX, STATUS, events_json, kb_parts, order_json, status
+from oms_mcp.addresses import INDEX, SETTINGS, STATUS, events_json, kb_parts, order_json, status
 from oms_mcp.seam import Backend, compact
+from oms_mcp.shapes import settings_wire
 
 T = TypeVar("T")
 
@@ -27,6 +28,12 @@ def add_resources(server: MCPServer[Any], backend: Backend) -> None:
     )
     async def server_status() -> str:
         return compact(status(backend))
+
+    @server.resource(
+        SETTINGS, name="settings", title="Settings", description="what is set now, by name", mime_type=JSON
+    )
+    async def effective_settings() -> str:
+        return compact(settings_wire(backend.engine.settings))
 
     @server.resource(INDEX, name="kb-index", title="Knowledge base", description="all documents", mime_type=MARKDOWN)
     async def kb_index() -> str:
@@ -46,7 +53,7 @@ def add_resources(server: MCPServer[Any], backend: Backend) -> None:
         "order://{orderId}",
         name="order",
         title="An order",
-        description="an order as it stands, with its executions and what can follow",
+        description="an order as it stands, with executions, tree, allocations and what can follow",
         mime_type=JSON,
     )
     async def order(orderId: str) -> str:  # noqa: N803 - the name stands in the address

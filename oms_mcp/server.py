@@ -25,23 +25,24 @@ from oms_mcp.arguments import ToolSpec, build
 from oms_mcp.resources import add_resources, read_address
 from oms_mcp.seam import CORRECT_FIRST, Backend, answer, internal_problem, refused_wire
 from oms_mcp.shapes import problem_from
-from oms_mcp.tools import executions, knowledge, orders, queries, raw, states
+from oms_mcp.tools import desk, executions, knowledge, orders, queries, quotes, raw, settings, states
 
 NAME = "oms-mcp"
 
 TOOLSETS: Mapping[str, tuple[ToolSpec, ...]] = {
-    "orders": orders.TOOLS,
+    "orders": (*orders.TOOLS, *desk.TOOLS, *quotes.TOOLS),
     "executions": executions.TOOLS,
     "queries": queries.TOOLS,
     "states": states.TOOLS,
     "knowledge": knowledge.TOOLS,
     "raw": raw.TOOLS,
+    "admin": settings.TOOLS,
 }
 """Toolset -> its tools."""
 
 DEFAULT_TOOLSETS = ("orders", "executions", "queries", "states", "knowledge")
 
-_COMMAND_TOOLS = frozenset(spec.name for spec in (*orders.TOOLS, *executions.TOOLS))
+_COMMAND_TOOLS = frozenset(spec.name for toolset in ("orders", "executions", "admin") for spec in TOOLSETS[toolset])
 MAX_RESULT_TOKENS = 20_000
 _LEAST_RESULT_TOKENS = 2_000
 _HANDSHAKE = frozenset({"initialize", "server/discover"})
@@ -172,6 +173,8 @@ def instructions(mode: str) -> str:
         f"{place} "
         "Usual path: create_order (state UNACK), update_order action=accept (LIVE), report_execution until FILLED, "
         "end_order action=close. To cancel: end_order action=cancel, then action=accept_cancel. "
+        "To change terms: update_order action=replace, then action=accept_replace. A desk works an order through "
+        "children: create_order with parent_order_id. "
         "You play the client and the market: accept, reject and executions are the market's answers. "
         "A refused command changes nothing; its error says what was wrong, what is allowed, and cites a section that "
         "read_kb opens. search_kb answers questions about states, rules, codes and quantities. "

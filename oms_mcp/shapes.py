@@ -9,15 +9,22 @@ from typing import Any, Literal
 
 from knowledge_base import DocumentNotFound, InvalidArgument, KnowledgeBaseError, NotFound
 from oms_engine import BatchOutcome, Engine, Order, Outcome, Page, Problem, Refused, StoredEvent, StoreError
-from oms_engine.domain.vocabulary import CommandStatus
+from oms_engine.domain.events import SETTINGS_STREAM, SettingsChanged
+from oms_engine.domain.model import Quote, QuoteRequest
+from oms_engine.domain.rules.quote import QUOTE_MACHINE, QUOTE_REQUEST_MACHINE
+from oms_engine.domain.vocabulary import CommandStatus, QuoteState
 from oms_engine.errors import CODES, problem, problem_of
 from oms_engine.framework.validation import Violation
 from oms_engine.record import Record
+from oms_engine.results import MainObject, Moved
+from oms_engine.settings import FIXED_AT_OPENING, Settings
 
 Wire = dict[str, Any]
 ResponseFormat = Literal["concise", "detailed"]
 
 _TYPE_LENGTH = 64
+_MOST_RELATED = 20
+"""How many orders that followed are told one by one."""
 
 CONCISE: Mapping[str, tuple[str, ...]] = {
     "order": (
@@ -36,37 +43,164 @@ CONCISE: Mapping[str, tuple[str, ...]] = {
         "version",
     ),
     "execution": ("execId", "orderId", "lastQty", "lastPx", "status", "transactTime"),
+    "allocation": ("giverOrderId", "receiverOrderId", "execId", "quantity", "price", "status", "approvedBy"),
+    "quote": ("quoteId", "quoteReqId", "price", "priceType", "quantity", "currency", "validUntil", "quotedBy", "state"),
+    "quote_request": ("quoteReqId", "symbol", "side", "quantity", "currency", "validUntil", "state", "version"),
     "event": ("position", "streamId", "version", "type", "recordedAt", "payload"),
     "change": ("state", "cancelState", "orderQty", "cumQty", "leavesQty", "avgPx", "version"),
 }
 """What a concise answer tells of a record; a detailed one tells everything that is not null."""
 
+_PLACE = ("parentOrderId", "groupOrderId", "placeQty", "allocQty", "pendingAllocQty", "allocState")
+"""What a concise answer tells besides of an order that stands in a tree or a group."""
+
+_TREE = ("orderId", "parentOrderId", "role", "state", "cancelState", "orderQty", "cumQty", "leavesQty", "avgPx")
+_TREE_PLACE = ("placeQty", "allocQty", "pendingAllocQty")
+
+_FOLLOWED = (
+    "state",
+    "cancelState",
+    "orderQty",
+    "cumQty",
+    "leavesQty",
+    "avgPx",
+    "groupOrderId",
+    "placeQty",
+    "allocQty",
+    "pendingAllocQty",
+)
+"""What is told of an order that followed a command, where it changed."""
+
 
 def shaped(kind: str, record: Record, response_format: ResponseFormat, fields: Sequence[str] = ()) -> Wire:
     """A record as JSON: the fields asked for, else the concise ones, else all."""
     wire = record.to_wire()
-    names = fields or (CONCISE[kind] if response_format == "concise" else ())
-    return {name: wire[name] for name in names if name in wire} if names else wire
+    if not fields and response_format == "detailed":
+        return wire
+    told = {name: wire[name] for name in fields or CONCISE[kind] if name in wire}
+    if not fields and isinstance(record, Order):
+        told |= _beyond_its_own(record, wire)
+    return told
+
+
+def has_relatives(order: Order) -> bool:
+    """Does an order stand in a tree or a group?"""
+    return bool(order.parent_order_id or order.place_qty or order.group_order_id)
+
+
+def _beyond_its_own(order: Order, wire: Wire) -> Wire:
+    """The place of an order in its tree and group, and what a replace asks for; zero and null say nothing."""
+    names = (*(_PLACE if has_relatives(order) else ()), "pendingReplace")
+    return {name: wire[name] for name in names if wire.get(name, "0") != "0"}
 
 
 def command_wire(engine: Engine, outcome: Outcome, response_format: ResponseFormat = "concise") -> Wire:
-    """The answer to a command: its CommandResult with the order before and after, and what can follow."""
+    """The answer to a command: its CommandResult with the object before and after, who followed, what can follow."""
     wire: Wire = {**outcome.result.to_wire(), "mode": engine.mode}
     if outcome.dry_run:
         wire["dryRun"] = True
-    if not outcome.result.ok or outcome.after is None:
+    if not outcome.result.ok:
         return wire
-    wire["orderId"] = outcome.after.order_id
+    if outcome.after is None:
+        return wire | _settings_moved(engine, outcome)
+    wire |= _named(outcome.after)
     if outcome.before is not None:
-        wire["before"] = shaped("change", outcome.before, response_format)
-    wire["after"] = shaped("change", outcome.after, response_format)
+        wire["before"] = _change(outcome.before, response_format)
+    wire["after"] = _change(outcome.after, response_format)
+    if outcome.others:
+        wire["related"] = [_related(moved) for moved in outcome.others[:_MOST_RELATED]]
+    if len(outcome.others) > _MOST_RELATED:
+        wire["relatedMore"] = len(outcome.others) - _MOST_RELATED
     wire["nextStates"] = next_states_wire(engine, outcome.after)
     return wire
 
 
-def next_states_wire(engine: Engine, order: Order) -> list[Wire]:
-    """What can follow the state of an order, and by which command."""
-    return [state.to_wire() for state in engine.next_states(order)]
+def _named(about: MainObject) -> Wire:
+    """The ids of what a command was about."""
+    match about:
+        case Order():
+            return {"orderId": about.order_id}
+        case Quote():
+            return {"quoteId": about.quote_id, "quoteReqId": about.quote_req_id}
+        case QuoteRequest():
+            return {"quoteReqId": about.quote_req_id}
+
+
+def _change(about: MainObject, response_format: ResponseFormat) -> Wire:
+    kinds = {Order: "change", Quote: "quote", QuoteRequest: "quote_request"}
+    return shaped(kinds[type(about)], about, response_format)
+
+
+def _related(moved: Moved) -> Wire:
+    """An order that followed: only what changed of it, and the version it has now."""
+    before = moved.before.to_wire() if moved.before else {}
+    after = moved.after.to_wire()
+    changed = [name for name in _FOLLOWED if before.get(name) != after.get(name)]
+    return {
+        "orderId": moved.after.order_id,
+        "version": moved.after.version,
+        "before": {name: before[name] for name in changed if name in before},
+        "after": {name: after[name] for name in changed if name in after},
+    }
+
+
+def _settings_moved(engine: Engine, outcome: Outcome) -> Wire:
+    """The settings that a command changed, before and after; a preview has no events to tell them from."""
+    positions = {str(event.position) for event in outcome.result.events if event.position is not None}
+    if not positions:
+        return {}
+    where = [f"streamId={SETTINGS_STREAM}", f"position__in={','.join(sorted(positions))}"]
+    events = [event.payload for event in engine.query(entity="event", where=where, sort="position").content]  # type: ignore[attr-defined] # the entity is event
+    changed = [event for event in events if isinstance(event, SettingsChanged)]
+    if not changed:
+        return {}
+    return {
+        "before": {event.key: or_off(event.old) for event in changed},
+        "after": {event.key: or_off(event.new) for event in changed},
+    }
+
+
+def settings_wire(settings: Settings, names: Sequence[str] = (), response_format: ResponseFormat = "concise") -> Wire:
+    """Settings by dotted name, all or those named; detailed with default, meaning, and whether they can change."""
+    now, otherwise = settings.to_wire(), Settings().to_wire()
+    if response_format == "concise":
+        return {name: or_off(now[name]) for name in names or now}
+    meanings = {str(field.alias): field.description or "" for field in Settings.model_fields.values()}
+    return {
+        name: {
+            "value": or_off(now[name]),
+            "default": or_off(otherwise[name]),
+            "changeable": name not in FIXED_AT_OPENING,
+            "description": meanings[name],
+        }
+        for name in names or now
+    }
+
+
+def or_off(value: object) -> object:
+    """The value of a setting without null: what is not set is off, as it is written in a change."""
+    return "off" if value is None else value
+
+
+def next_states_wire(engine: Engine, about: MainObject) -> list[Wire]:
+    """What can follow the state of an order, a quote or a request, and by which command."""
+    if isinstance(about, Order):
+        return [state.to_wire() for state in engine.next_states(about)]
+    machine = QUOTE_MACHINE if isinstance(about, Quote) else QUOTE_REQUEST_MACHINE
+    return [
+        {"to": state, "command": command, "correction": False, "why": why}
+        for state, (command, why) in _QUOTE_WAYS.items()
+        if machine.is_valid_transition(about.state, state)
+    ]
+
+
+_QUOTE_WAYS: Mapping[QuoteState, tuple[str, str]] = {
+    QuoteState.QUOTED: ("QuoteCreateCmd", "the desk gives a first quote"),
+    QuoteState.ACCEPTED: ("QuoteAcceptCmd", "the client takes a quote; the other open ones are rejected"),
+    QuoteState.REJECTED: ("QuoteRejectCmd", "the quote, or the request with all its quotes, is refused"),
+    QuoteState.EXPIRED: ("QuoteExpireCmd", "its time is over, and its validUntil has come where it has one"),
+}
+"""State of a quote or its request -> the command that leads there, and what it means."""
 
 
 def batch_wire(
@@ -101,17 +235,66 @@ def _not_run(index: int, command: object) -> Wire:
 def order_wire(
     engine: Engine, order: Order, include: Iterable[str] = (), response_format: ResponseFormat = "concise"
 ) -> Wire:
-    """An order, with one list per part asked for: executions, events, next_states."""
+    """An order, with one list per part asked for: executions, allocations, children, events, next_states.
+
+    `children` is the whole tree; with it come `group` for a member of a group, and `members` for a group.
+    """
     wire = shaped("order", order, response_format)
     if "executions" in include:
         wire["executions"] = [
             shaped("execution", execution, response_format) for execution in engine.executions(order.order_id)
         ]
+    if "allocations" in include:
+        wire |= _allocations(engine, order, response_format)
+    if "children" in include:
+        wire |= tree_wire(engine, order)
     if "events" in include:
         wire["events"] = [shaped("event", event, response_format) for event in engine.history(order.order_id)]
     if "next_states" in include:
         wire["nextStates"] = next_states_wire(engine, order)
     return wire
+
+
+def whole_order_wire(engine: Engine, order: Order) -> Wire:
+    """An order with everything that stands to it; tree and allocations only where there are any."""
+    wire = order_wire(engine, order, ("executions", "allocations", "children", "next_states"), "detailed")
+    alone = len(wire["children"]) == 1 and not {"group", "members"} & {*wire}
+    absent = {"children" if alone else "", "allocations" if not wire["allocations"] else ""}
+    return {name: value for name, value in wire.items() if name not in absent}
+
+
+def _allocations(engine: Engine, order: Order, response_format: ResponseFormat) -> Wire:
+    """What an order handed on and what it received, in the order of time; the first page of each."""
+    told: list[tuple[int, Wire]] = []
+    found = 0
+    for side in ("giverOrderId", "receiverOrderId"):
+        where = [{"field": side, "op": "in", "value": order.order_id}]
+        page = engine.query(entity="allocation", where=where, sort="id", size=engine.settings.max_size)
+        found += page.page.total_elements
+        told += [(lot.id, shaped("allocation", lot, response_format)) for lot in page.content]  # type: ignore[attr-defined] # the entity is allocation
+    wire: Wire = {"allocations": [lot for _, lot in sorted(told, key=lambda pair: pair[0])]}
+    if found > len(told):
+        wire["warnings"] = [
+            f"allocations shows {len(told)} of {found}; search_orders with entity allocation finds all of them"
+        ]
+    return wire
+
+
+def tree_wire(engine: Engine, order: Order) -> Wire:
+    """The whole tree an order stands in, by depth, with the group or the members that are linked to it."""
+    tree = engine.tree(order.order_id)
+    wire: Wire = {"children": [{"depth": tree.depths[each.order_id], **_node(each)} for each in tree.orders]}
+    if tree.group:
+        wire["group"] = _node(tree.group)
+    if tree.members:
+        wire["members"] = [_node(member) for member in tree.members]
+    return wire
+
+
+def _node(order: Order) -> Wire:
+    wire = order.to_wire()
+    told = {name: wire[name] for name in _TREE if name in wire}
+    return told | {name: wire[name] for name in _TREE_PLACE if wire[name] != "0"}
 
 
 def page_wire(page: Page, entity: str, fields: Sequence[str] = (), response_format: ResponseFormat = "concise") -> Wire:

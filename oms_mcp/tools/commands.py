@@ -58,6 +58,7 @@ class CommandOut(Out):
     order_id: str | None = None
     before: dict[str, Any] | None = None
     after: dict[str, Any] | None = None
+    related: list[dict[str, Any]] | None = None
     next_states: list[NextState] | None = None
 
 
@@ -71,6 +72,7 @@ class Action:
         actions: What each action of the tool sends.
         given: Arguments that only some actions use.
         common: Fields that every action sends.
+        part: The object of the envelope that the fields of the action belong in; empty when they stand in it directly.
     """
 
     tool: str
@@ -78,13 +80,14 @@ class Action:
     actions: Actions
     given: Mapping[str, object]
     common: Mapping[str, object]
+    part: str = ""
 
 
 def act(
     ctx: Ctx, action: Action, *, dry_run: bool, response_format: ResponseFormat, confirm: bool = True
 ) -> CallToolResult:
     """Carry out an action; raises Refused for an argument that it does not use, or for want of confirmation."""
-    envelope = envelope_of(action.actions, action.name, action.given, action.common)
+    envelope = envelope_of(action.actions, action.name, action.given, action.common, action.part)
     require_confirmation(action.tool, action.name, confirm=confirm, dry_run=dry_run)
     names = own_names(action.actions, action.name)
     return send(ctx, envelope, dry_run=dry_run, response_format=response_format, names=names)

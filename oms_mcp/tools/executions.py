@@ -1,11 +1,13 @@
-"""Which tools book fills and take them back?"""
+"""Which tools book fills, take them back and restate them?"""
 
 from typing import Annotated, Literal
 
 from mcp_types import CallToolResult
 from pydantic import Field
 
+from oms_engine.domain.catalogue import violation
 from oms_engine.domain.vocabulary import ApprovalLevel
+from oms_engine.errors import Refused, problem_of
 from oms_mcp.arguments import (
     Actions,
     CommandId,
@@ -66,13 +68,24 @@ CORRECTIONS: Actions = {
     "whack": (
         "ExecutionWhackCmd",
         {
+            "exec_id": "execId",
             "reason": "reason",
             "requested_by": "requestedBy",
             "approved_by": "approvedBy",
             "approval_level": "approvalLevel",
         },
     ),
-    "bust": ("ExecutionBustCmd", {"reason": "reason", "requested_by": "requestedBy"}),
+    "bust": ("ExecutionBustCmd", {"exec_id": "execId", "reason": "reason", "requested_by": "requestedBy"}),
+    "correct": (
+        "ExecutionCorrectCmd",
+        {
+            "exec_id": "execRefId",
+            "new_exec_id": "execId",
+            "last_qty": "lastQty",
+            "last_px": "lastPx",
+            "reason": "reason",
+        },
+    ),
 }
 
 
@@ -81,41 +94,49 @@ async def correct_execution(
     *,
     exec_id: Annotated[Raw, text("execId of the fill")] = None,
     action: Annotated[
-        Literal["whack", "bust"],
-        Field(description="whack: the desk undoes it, two people needed; bust: the market breaks the trade"),
+        Literal["whack", "bust", "correct"],
+        Field(
+            description="whack: the desk undoes it, two people needed; bust: the market breaks the trade; "
+            "correct: it was another quantity or price"
+        ),
     ],
     order_id: Annotated[Raw, text("its order; needed when several have this execId")] = None,
     reason: Annotated[Raw, text("why")] = None,
-    requested_by: Annotated[Raw, text("who asks for it")] = None,
+    requested_by: Annotated[Raw, text("whack, bust: who asks for it")] = None,
     approved_by: Annotated[Raw, text("whack: who approves, somebody else")] = None,
     approval_level: Annotated[Raw, text("whack: level of the approver", ApprovalLevel)] = None,
+    last_qty: Annotated[Raw, decimal("correct: quantity as it should be")] = None,
+    last_px: Annotated[Raw, decimal("correct: price as it should be")] = None,
+    new_exec_id: Annotated[Raw, text("correct: id of the correcting report")] = None,
     confirm: Confirm = False,
     dry_run: DryRun = False,
     command_id: CommandId = None,
     expected_version: ExpectedVersion = None,
     response_format: Format = "concise",
 ) -> CallToolResult:
-    """Take a fill back: whack (ExecutionWhackCmd) or bust (ExecutionBustCmd). A FILLED order may become LIVE again.
+    """Take a fill back (ExecutionWhackCmd, ExecutionBustCmd) or restate it (ExecutionCorrectCmd).
 
-    Ask the user first, then send confirm=true.
+    A FILLED order may become LIVE again. Ask the user first, then send confirm=true.
     """
     given = {
+        "exec_id": exec_id,
         "reason": reason,
         "requested_by": requested_by,
         "approved_by": approved_by,
         "approval_level": approval_level,
+        "last_qty": last_qty,
+        "last_px": last_px,
+        "new_exec_id": new_exec_id,
     }
-    common = {
-        "execId": exec_id,
-        "orderId": order_id,
-        "commandId": command_id,
-        "expectedVersion": expected_version,
-    }
+    if action == "correct" and (exec_id is None or not str(exec_id).strip()):
+        message = "exec_id is missing; name the fill that is restated"  # else new_exec_id would name it
+        raise Refused(problem_of([violation("ENV-07", "OMS-VAL-003", "exec_id", message)]))
+    common = {"orderId": order_id, "commandId": command_id, "expectedVersion": expected_version}
     chosen = Action("correct_execution", action, CORRECTIONS, given, common)
     return act(ctx, chosen, confirm=confirm, dry_run=dry_run, response_format=response_format)
 
 
 TOOLS = (
     ToolSpec(report_execution, CommandOut, "Book a fill", required=("order_id", "exec_id", "last_qty", "last_px")),
-    ToolSpec(correct_execution, CommandOut, "Take a fill back", destructive=True, required=("exec_id",)),
+    ToolSpec(correct_execution, CommandOut, "Take a fill back or restate it", destructive=True, required=("exec_id",)),
 )

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from oms_engine.domain.vocabulary import HandlInst, OrdType, Side, TimeInForce
+from oms_engine.domain.vocabulary import ExecInst, HandlInst, OrdType, Side, TimeInForce
 from oms_mcp.arguments import (
     Actions,
     CommandId,
@@ -41,6 +41,7 @@ async def create_order(
     stop_px: Annotated[Raw, decimal("stop price")] = None,
     time_in_force: Annotated[Raw, text("DAY if absent; GOOD_TILL_DATE needs expire_time", TimeInForce)] = None,
     expire_time: Annotated[Raw, text("ISO-8601 with offset")] = None,
+    parent_order_id: Annotated[Raw, text("order this one is a child or slice of")] = None,
     handl_inst: Annotated[Raw, text("AUTO if absent; the others wait in NEW for update_order place", HandlInst)] = None,
     more: Annotated[
         More, Field(description="other fields in camelCase, such as text, securityType, locateId, orderId")
@@ -66,6 +67,7 @@ async def create_order(
             "stopPx": stop_px,
             "timeInForce": time_in_force,
             "expireTime": expire_time,
+            "parentOrderId": parent_order_id,
             "handlInst": handl_inst,
         },
         more,
@@ -81,7 +83,23 @@ async def create_order(
 
 UPDATES: Actions = {
     "place": ("OrderPlaceCmd", {"ex_destination": "exDestination"}),
-    "accept": ("OrderAcceptCmd", {}),
+    "accept": ("OrderAcceptCmd", {"order_qty": "orderQty"}),
+    "replace": (
+        "OrderReplaceCmd",
+        {
+            "cl_ord_id": "clOrdId",
+            "orig_cl_ord_id": "origClOrdId",
+            "order_qty": "orderQty",
+            "price": "price",
+            "stop_px": "stopPx",
+            "time_in_force": "timeInForce",
+            "expire_time": "expireTime",
+            "exec_inst": "execInst",
+            "text": "text",
+        },
+    ),
+    "accept_replace": ("OrderReplaceAcceptCmd", {}),
+    "reject_replace": ("OrderReplaceRejectCmd", {"reject_code": "cxlRejReason", "text": "text"}),
 }
 
 
@@ -90,18 +108,47 @@ async def update_order(
     *,
     order_id: OrderId = None,
     action: Annotated[
-        Literal["place", "accept"],
-        Field(description="place: NEW to UNACK; accept: the market acknowledges, UNACK to LIVE"),
+        Literal["place", "accept", "replace", "accept_replace", "reject_replace"],
+        Field(
+            description="place (OrderPlaceCmd): NEW to UNACK; accept (OrderAcceptCmd): the market acknowledges, UNACK "
+            "to LIVE; replace (OrderReplaceCmd): ask for other terms; accept_replace, reject_replace: its answer"
+        ),
     ],
     ex_destination: Annotated[Raw, text("place: where to execute")] = None,
+    order_qty: Annotated[Raw, decimal("replace: new quantity; accept: units of a cash order")] = None,
+    price: Annotated[Raw, decimal("replace: new limit price")] = None,
+    stop_px: Annotated[Raw, decimal("replace: new stop price")] = None,
+    time_in_force: Annotated[Raw, text("replace", TimeInForce)] = None,
+    expire_time: Annotated[Raw, text("replace: ISO-8601 with offset")] = None,
+    exec_inst: Annotated[Raw, text("replace", ExecInst)] = None,
+    cl_ord_id: Annotated[Raw, text("replace: your new id")] = None,
+    orig_cl_ord_id: Annotated[Raw, text("replace: current clOrdId, checked")] = None,
+    reject_code: Annotated[Raw, whole("reject_replace: CxlRejReason (FIX 102), 99 if absent")] = None,
+    text: Annotated[Raw, text("replace, reject_replace: free text")] = None,
     dry_run: DryRun = False,
     command_id: CommandId = None,
     expected_version: ExpectedVersion = None,
     response_format: Format = "concise",
 ) -> CallToolResult:
-    """Move an order forward: place (OrderPlaceCmd) or accept (OrderAcceptCmd). A LIVE order takes report_execution."""
+    """Move an order forward, or change its terms. Fills come with report_execution.
+
+    A parent gets no answers of the market; its children do, and it follows them.
+    """
+    given = {
+        "ex_destination": ex_destination,
+        "order_qty": order_qty,
+        "price": price,
+        "stop_px": stop_px,
+        "time_in_force": time_in_force,
+        "expire_time": expire_time,
+        "exec_inst": exec_inst,
+        "cl_ord_id": cl_ord_id,
+        "orig_cl_ord_id": orig_cl_ord_id,
+        "reject_code": reject_code,
+        "text": text,
+    }
     common = {"orderId": order_id, "commandId": command_id, "expectedVersion": expected_version}
-    chosen = Action("update_order", action, UPDATES, {"ex_destination": ex_destination}, common)
+    chosen = Action("update_order", action, UPDATES, given, common)
     return act(ctx, chosen, dry_run=dry_run, response_format=response_format)
 
 

@@ -46,7 +46,10 @@ async def search_orders(
     fields: Annotated[list[str] | None, Field(description="only these fields of each row")] = None,
     response_format: Format = "concise",
 ) -> CallToolResult:
-    """Find orders, executions or events by their camelCase fields. An unknown field is refused with the valid ones."""
+    """Find orders, executions, allocations, quotes or events by their camelCase fields.
+
+    An unknown field is refused with the valid ones.
+    """
     backend = backend_of(ctx)
     found = backend.engine.query(entity=entity, where=where or (), sort=sort, page=page, size=size)
     _require_fields(entity, fields or ())
@@ -69,15 +72,19 @@ class OrderOut(Out):
     symbol: str
     side: str
     ord_type: str
-    order_qty: str
+    order_qty: str | None = None
     price: str | None = None
     state: str
     cancel_state: str | None = None
     cum_qty: str
-    leaves_qty: str
+    leaves_qty: str | None = None
     avg_px: str
     version: int
     executions: list[dict[str, Any]] | None = None
+    allocations: list[dict[str, Any]] | None = None
+    children: list[dict[str, Any]] | None = None
+    group: dict[str, Any] | None = None
+    members: list[dict[str, Any]] | None = None
     events: list[dict[str, Any]] | None = None
     next_states: list[dict[str, Any]] | None = None
     truncated: str | None = None
@@ -89,7 +96,8 @@ async def get_order(
     order_id: Annotated[str, Field(description="orderId of the order")] = "",
     cl_ord_id: Annotated[str, Field(description="or its clOrdId: yours first, then of any session")] = "",
     include: Annotated[
-        list[Literal["executions", "events", "next_states"]] | None, Field(description="parts to add")
+        list[Literal["executions", "children", "allocations", "events", "next_states"]] | None,
+        Field(description="parts to add; children: the whole tree by depth, with group or members"),
     ] = None,
     response_format: Format = "concise",
 ) -> CallToolResult:

@@ -13,12 +13,15 @@ pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
 Json = dict[str, Any]
 TOOLS = [
+    "allocate",
     "check_transitions",
     "correct_execution",
     "create_order",
     "end_order",
     "get_order",
+    "group_orders",
     "order_history",
+    "quote",
     "read_kb",
     "report_execution",
     "search_kb",

@@ -221,7 +221,7 @@ def test_a_bad_fill_is_refused(_name: str, change: Wire, code: str, field: str, 
 ENDS: list[tuple[str, str, Wire, str]] = [
     ("an unknown action", "end_order", {"action": "delete"}, "OMS-VAL-004"),
     ("no action", "end_order", {}, "OMS-VAL-003"),
-    ("an action of a later day", "update_order", {"action": "replace"}, "OMS-VAL-004"),
+    ("a replace of nothing", "update_order", {"action": "replace"}, "OMS-VAL-001"),
     ("an unknown order", "update_order", {"order_id": "nope", "action": "accept"}, "OMS-ORDER-001"),
     ("SQL for an order", "update_order", {"order_id": "'; DROP TABLE orders; --", "action": "accept"}, "OMS-ORDER-001"),
     ("a path for an order", "update_order", {"order_id": "../x", "action": "accept"}, "OMS-ORDER-001"),

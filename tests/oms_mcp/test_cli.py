@@ -265,7 +265,7 @@ def test_an_envelope_that_is_none_is_refused_by_the_engine(envelope: object, oms
     assert "OMS-VAL-004" in result.stdout
 
 
-@pytest.mark.parametrize(("command", "state", "outcome"), matrix.CELLS)
+@pytest.mark.parametrize(("command", "state", "outcome"), [(*cell, outcome) for cell, outcome in matrix.CELLS.items()])
 def test_every_command_meets_every_state_as_the_matrix_says(
     command: str, state: str, outcome: str, ask: Ask, tmp_path: Path
 ) -> None:
@@ -346,7 +346,7 @@ def test_a_query_of_several_pages_tells_the_next_one(oms: Oms, db: str) -> None:
         (("state__gt=LIVE",), 'operator "gt" cannot be used on state'),
         (("price__between=5",), "must be 'a,b'"),
         (("nothing",), "has no '='"),
-        (("--entity", "trade"), "use one of order, execution, event"),
+        (("--entity", "trade"), "use one of order, execution, allocation, quote, quote_request, event"),
         (("--sort", "price,UP"), "use ASC or DESC"),
         (("--size", "many"), "is no whole number"),
     ],

@@ -70,7 +70,7 @@ def test_a_section_is_named_by_path_and_anchor(modern: Agent) -> None:
         ("read_kb", {"path": "kb://"}, "path"),
         ("read_kb", {"path": "kb://concepts/executions.md?page=2"}, "path"),
         ("read_kb", {"path": "order://a/b"}, "path"),
-        ("read_kb", {"path": "oms://settings"}, "path"),
+        ("read_kb", {"path": "oms://nothing"}, "path"),
         ("read_kb", {"path": "oms://status", "anchor": "x"}, "anchor"),
         ("read_kb", {"path": "oms://status", "anchor": "x", "limit": 0}, "anchor"),
         ("read_kb", {"path": "kb://index?anchor=x"}, "path"),
@@ -134,6 +134,7 @@ def test_every_address_opens_in_both_ways(agent: Agent) -> None:
     order_id = agent.given("PART")
     addresses = [
         "oms://status",
+        "oms://settings",
         "kb://index",
         f"order://{order_id}",
         f"order://{order_id}/events",
@@ -168,7 +169,7 @@ def test_the_status_tells_mode_tools_and_counts(agent: Agent) -> None:
 
 def test_resources_are_listed(agent: Agent) -> None:
     listed, templates = agent.resources()
-    assert listed == ["oms://status", "kb://index"]
+    assert listed == ["oms://status", "oms://settings", "kb://index"]
     assert templates == ["kb://{+path}{?anchor}", "order://{orderId}", "order://{orderId}/events"]
 
 

@@ -116,8 +116,9 @@ def test_a_command_of_the_table_is_refused_out_of_place(command: str, agent: Age
 
 
 def test_every_command_of_the_engine_is_sent_by_a_tool() -> None:
-    from oms_mcp.tools import executions, orders  # noqa: PLC0415 - only this test looks behind the protocol
+    from oms_mcp.tools import desk, executions, orders, quotes, settings  # noqa: PLC0415 - only this test looks behind the protocol
 
     tables = (orders.UPDATES, orders.ENDINGS, executions.CORRECTIONS)
+    tables += (desk.ALLOCATIONS, desk.GROUPINGS, quotes.QUOTES, settings.CHANGES)
     sent = {command for table in tables for command, _ in table.values()}
     assert sent | {"OrderCreateCmd", "ExecutionCreateCmd"} == set(COMMANDS)

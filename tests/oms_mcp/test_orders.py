@@ -105,6 +105,104 @@ def test_a_fill_is_taken_back(action: str, agent: Agent) -> None:
     assert [fill["status"] for fill in booked] == ["ACTIVE", "WHACKED" if action == "whack" else "BUSTED"]
 
 
+def test_a_fill_is_restated(agent: Agent) -> None:
+    order_id = agent.given("FILLED")
+    answer = agent.ok(
+        "correct_execution",
+        order_id=order_id,
+        exec_id="e2",
+        action="correct",
+        last_qty="500",
+        last_px="99",
+        new_exec_id="e3",
+        reason="misread",
+        confirm=True,
+    )
+    assert (answer["id"], answer["state"], answer["after"]["cumQty"]) == ("e2", "LIVE", "800")
+    booked = agent.ok("get_order", order_id=order_id, include=["executions"])["executions"]
+    assert [(fill["execId"], fill["lastQty"], fill["status"]) for fill in booked] == [
+        ("e1", "300", "ACTIVE"),
+        ("e2", "500", "CORRECTED"),
+    ]
+
+
+@pytest.mark.parametrize("exec_id", [None, " "])
+def test_the_id_of_the_report_never_stands_for_the_fill_that_is_restated(
+    exec_id: str | None, modern: Agent, engine: Engine
+) -> None:
+    order_id = modern.given("FILLED")
+    before = engine.counts()
+    error = modern.refused(
+        "correct_execution",
+        order_id=order_id,
+        exec_id=exec_id,
+        action="correct",
+        last_qty="500",
+        last_px="99",
+        new_exec_id="e2",
+        confirm=True,
+    )
+    assert (error["errorCode"], error["violations"][0]["field"]) == ("OMS-VAL-003", "exec_id")
+    assert engine.counts() == before
+
+
+def test_the_terms_of_an_order_are_replaced_in_two_steps(agent: Agent) -> None:
+    order_id = agent.given("PART")
+    asked = agent.ok(
+        "update_order",
+        order_id=order_id,
+        action="replace",
+        cl_ord_id="r1",
+        orig_cl_ord_id="c1",
+        order_qty="500",
+        price="101",
+        time_in_force="GOOD_TILL_CANCEL",
+        exec_inst="MID_PEG",
+        text="smaller",
+    )
+    assert (asked["after"]["cancelState"], asked["after"]["orderQty"]) == ("PMOD", "1000")
+    pending = agent.order(order_id)["pendingReplace"]
+    assert pending == {
+        "orderQty": "500",
+        "price": "101",
+        "timeInForce": "GOOD_TILL_CANCEL",
+        "execInst": "MID_PEG",
+        "text": "smaller",
+    }
+    done = agent.ok("update_order", order_id=order_id, action="accept_replace")
+    assert (done["after"]["orderQty"], done["after"]["leavesQty"]) == ("500", "200")
+    assert "pendingReplace" not in agent.order(order_id)
+    assert agent.order(order_id)["clOrdId"] == "r1"
+
+
+def test_a_replace_can_be_refused_by_the_market(agent: Agent) -> None:
+    order_id = agent.given("LIVE")
+    agent.ok("update_order", order_id=order_id, action="replace", price="101")
+    refused = agent.ok("update_order", order_id=order_id, action="reject_replace", reject_code=0, text="too late")
+    assert (refused["after"]["state"], refused["after"]["cancelState"]) == ("LIVE", "REJ")
+    assert agent.order(order_id)["price"] == "100"
+
+
+def test_a_replace_below_what_is_filled_is_refused_with_rule_and_section(agent: Agent) -> None:
+    order_id = agent.given("PART")
+    error = agent.refused("update_order", order_id=order_id, action="replace", order_qty="299")
+    found = error["violations"][0]
+    assert (error["errorCode"], found["ruleId"]) == ("OMS-ORDER-004", "RPL-06")
+    assert error["context"]["cxlRejReason"] == 99
+    code = agent.refused("update_order", order_id=order_id, action="reject_replace", reject_code=77)["violations"][0]
+    assert (code["field"], code["message"].startswith("reject_code (cxlRejReason) 77 is")) == ("reject_code", True)
+
+
+def test_a_fund_order_by_amount_gets_its_units_with_the_ack(agent: Agent) -> None:
+    order_id = agent.create(
+        side="SUBSCRIBE", ord_type="MARKET", price=None, order_qty=None, symbol="FUND1", more={"cashOrderQty": "5000"}
+    )
+    assert "orderQty" not in agent.order(order_id)
+    assert agent.refused("update_order", order_id=order_id, action="accept")["violations"][0]["field"] == "orderQty"
+    accepted = agent.ok("update_order", order_id=order_id, action="accept", order_qty="12.5")
+    assert (accepted["after"]["orderQty"], accepted["after"]["leavesQty"]) == ("12.5", "12.5")
+
+
 def test_an_execution_on_several_orders_needs_its_order(modern: Agent) -> None:
     for _ in range(2):
         modern.given("PART")
@@ -216,6 +314,7 @@ def test_the_name_of_the_client_is_its_session(engine: Engine, library: Library)
         ("end_order", {"action": "expire"}),
         ("end_order", {"action": "cancel"}),
         ("correct_execution", {"action": "bust", "exec_id": "e1"}),
+        ("correct_execution", {"action": "correct", "exec_id": "e1", "last_qty": "200", "last_px": "100"}),
     ],
 )
 def test_what_destroys_needs_confirmation(
@@ -236,6 +335,14 @@ def test_what_destroys_needs_confirmation(
     ("tool", "arguments", "stray"),
     [
         ("update_order", {"action": "accept", "ex_destination": "XNYS"}, "ex_destination"),
+        ("update_order", {"action": "accept", "price": "1"}, "price"),
+        ("update_order", {"action": "replace", "reject_code": 1}, "reject_code"),
+        ("update_order", {"action": "accept_replace", "text": "x"}, "text"),
+        ("update_order", {"action": "reject_replace", "order_qty": "1"}, "order_qty"),
+        ("allocate", {"action": "approve", "reason": "x"}, "reason"),
+        ("allocate", {"action": "reject", "approved_by": "x"}, "approved_by"),
+        ("correct_execution", {"action": "bust", "exec_id": "e1", "last_qty": "1"}, "last_qty"),
+        ("correct_execution", {"action": "correct", "exec_id": "e1", "requested_by": "x"}, "requested_by"),
         ("end_order", {"action": "expire", "reason": "late"}, "reason"),
         ("end_order", {"action": "close", "reject_code": 1}, "reject_code"),
         ("end_order", {"action": "cancel", "unsolicited": False}, "unsolicited"),
@@ -249,7 +356,7 @@ def test_an_argument_that_the_action_does_not_use_is_refused(
     tool: str, arguments: dict[str, object], stray: str, modern: Agent
 ) -> None:
     order_id = modern.given("PART")
-    confirm = {} if tool == "update_order" else {"confirm": True}
+    confirm = {} if tool in {"update_order", "allocate"} else {"confirm": True}
     error = modern.refused(tool, order_id=order_id, **arguments, **confirm)
     assert (error["errorCode"], error["violations"][0]["ruleId"]) == ("OMS-VAL-002", "ENV-02")
     assert error["violations"][0]["field"] == stray

@@ -148,7 +148,7 @@ def test_an_order_is_read_by_its_client_order_id(engine: Engine, library: Librar
         ({"order_id": "a\0b"}, "OMS-ORDER-001"),
         ({"cl_ord_id": "nope"}, "OMS-ORDER-001"),
         ({"cl_ord_id": "x" * 1_000_000}, "OMS-VAL-004"),
-        ({"order_id": "a", "include": ["children"]}, "OMS-VAL-004"),
+        ({"order_id": "a", "include": ["parents"]}, "OMS-VAL-004"),
         ({"order_id": 7}, "OMS-VAL-004"),
     ],
 )

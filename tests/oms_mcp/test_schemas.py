@@ -19,8 +19,9 @@ Wire = dict[str, Any]
 SNAPSHOT = Path(__file__).with_name("tools_list.json")
 
 READING = ["search_orders", "get_order", "order_history", "check_transitions", "search_kb", "read_kb"]
-WRITING = ["create_order", "update_order", "end_order", "report_execution", "correct_execution"]
-DESTROYING = {"end_order", "correct_execution", "execute_commands"}
+WRITING = ["create_order", "update_order", "end_order", "allocate", "group_orders", "quote"]
+WRITING += ["report_execution", "correct_execution"]
+DESTROYING = {"end_order", "correct_execution", "execute_commands", "settings"}
 
 BUDGET_DEFAULT, BUDGET_READING, BUDGET_OUTPUT = 5_000, 1_800, 6_000
 
@@ -114,7 +115,7 @@ def test_reading_tools_take_what_their_kind_takes(engine: Engine, library: Libra
     for tool in _tools(engine, library, "all"):
         names = set(tool.input_schema["properties"])
         assert ("response_format" in names) is (tool.name not in without_format)
-        if tool.name in WRITING:
+        if tool.name in {*WRITING, "settings"}:
             assert {"dry_run", "command_id", "expected_version"} <= names
         assert ("confirm" in names) is (tool.name in DESTROYING - {"execute_commands"})
 
@@ -136,8 +137,9 @@ def test_the_server_says_how_to_trade(engine: Engine, library: Library, tmp_path
     [
         (("queries", "states"), READING[:4]),
         (("knowledge", " states "), READING[3:]),
-        (("all",), [*WRITING, *READING, "execute_commands"]),
+        (("all",), [*WRITING, *READING, "execute_commands", "settings"]),
         (("raw", "raw"), ["execute_commands"]),
+        (("admin",), ["settings"]),
     ],
 )
 def test_toolsets_choose_the_tools(names: tuple[str, ...], tools: list[str], engine: Engine, library: Library) -> None:
@@ -148,7 +150,7 @@ def test_toolsets_choose_the_tools(names: tuple[str, ...], tools: list[str], eng
 def test_an_unknown_toolset_is_refused_with_the_valid_ones(
     names: tuple[str, ...], engine: Engine, library: Library
 ) -> None:
-    with pytest.raises(SettingsError, match="orders, executions, queries, states, knowledge, raw or all"):
+    with pytest.raises(SettingsError, match="orders, executions, queries, states, knowledge, raw, admin or all"):
         build_server(engine, library, ServerOptions(toolsets=names))
 
 

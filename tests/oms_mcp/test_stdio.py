@@ -98,4 +98,4 @@ def test_an_unknown_toolset_ends_the_start_with_the_valid_ones() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0
     assert done.stdout == ""
-    assert "use orders, executions, queries, states, knowledge, raw or all" in done.stderr
+    assert "use orders, executions, queries, states, knowledge, raw, admin or all" in done.stderr
