@@ -3,12 +3,27 @@
 import ast
 import inspect
 from datetime import UTC, timedelta
+from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
 import oms_engine
-from oms_engine import BatchOutcome, Engine, Refused, Settings
-from oms_engine.engine import MAX_BATCH, random_id, utc_now
+from oms_engine import BatchOutcome, Engine, Refused, Settings, SettingsError
+from oms_engine.domain.decider.book import Book, Stamp
+from oms_engine.domain.decider.invariants import broken_invariants
+from oms_engine.domain.events import (
+    AllocationApplied,
+    AllocationReversed,
+    Event,
+    OrderFilled,
+    OrderRejected,
+    OrderReplaced,
+)
+from oms_engine.domain.lifecycle import MACHINES
+from oms_engine.domain.model import Lot, ReplaceTerms
+from oms_engine.domain.vocabulary import Direction, OrdRejReason
+from oms_engine.engine import MAX_BATCH, _Unit, random_id, utc_now
 from oms_engine.storage.event_store import EventStore
 from tests.oms_engine.desk import START, Desk
 
@@ -54,6 +69,20 @@ def test_settings_may_be_given_as_they_are_or_by_name() -> None:
     with Engine.open(settings=chosen) as first, Engine.open(settings={"maxOrderQty": 5}) as second:
         assert first.settings == second.settings == chosen
         assert [event.type for event in second.events()] == ["SettingsChanged"]
+
+
+def test_settings_that_this_store_does_not_let_us_set_are_refused(tmp_path: Path) -> None:
+    path = str(tmp_path / "oms.db")
+    Engine.open(path, settings={"roles": {"SettingsChangeCmd": ["ann"]}}).close()
+    with pytest.raises(SettingsError, match=r"the settings given cannot be set: actor .* may not send"):
+        Engine.open(path, settings={"routing": "manual"})
+    with Engine.open(path, session_id="ann", settings={"routing": "manual"}) as engine:
+        assert engine.settings.routing == "manual"
+
+
+def test_what_makes_ids_may_ask_the_engine(desk: Desk) -> None:
+    desk.engine._new_id = lambda prefix: f"{prefix}-{desk.engine.counts()['events']}"
+    assert [desk.create(orderId=None).id for _ in range(2)] == ["ORD-0", "ORD-2"]
 
 
 def test_what_is_not_there_is_none_or_refused(desk: Desk) -> None:
@@ -216,6 +245,34 @@ def test_a_broken_invariant_is_an_internal_error_and_rolls_back(desk: Desk) -> N
     problem = desk.refused("OrderCancelAcceptCmd", orderId=order_id, unsolicited=True)
     assert problem.error_code == "OMS-SYS-001"
     assert problem.detail == "an invariant of the order would be broken; nothing was changed"
+
+
+def _broken(desk: Desk, order_id: str, event: Event) -> list[str]:
+    """What an event would break that no command of ours makes happen to this order."""
+    stamp = Stamp(command_id="K", correlation_id="K", causation_id="K", actor="S1", recorded_at=START)
+    unit = _Unit(desk.engine._store, [], desk.engine._pace, dry_run=True)
+    book = Book(unit, stamp, 1, MACHINES["standard"], Settings())
+    assert broken_invariants(book) == []
+    book.record(order_id, event)
+    return [sentence.partition(": ")[2].partition(":")[0] for sentence in broken_invariants(book)]
+
+
+def test_what_no_order_may_become_is_an_invariant(desk: Desk) -> None:
+    parent, group = desk.given("NEW"), desk.given("NEW", handlInst="MANUAL")
+    child = desk.given("PART", parentOrderId=parent, autoAllocation=False)
+    group = desk.ok("OrderGroupCmd", memberOrderIds=[group, desk.given("NEW")]).id
+    lot = Lot(order_id=child, exec_id="e1", quantity=Decimal(301), price=Decimal(100))
+    too_much = AllocationApplied(direction=Direction.OUT, counterpart=parent, lots=(lot,))
+    assert _broken(desk, child, too_much) == ["I3", "I3"]
+    too_little = AllocationReversed(direction=Direction.OUT, counterpart=parent, lots=(lot,))
+    assert _broken(desk, child, too_little) == ["I3", "I3"]
+    unknown = AllocationApplied(direction=Direction.IN, counterpart=child, lots=(lot,))
+    assert _broken(desk, parent, unknown) == ["I4"]
+    assert _broken(desk, child, OrderFilled(cum_qty=Decimal(300), avg_px=Decimal(100))) == ["I2"]
+    assert _broken(desk, child, OrderRejected(ord_rej_reason=OrdRejReason.OTHER)) == ["I2"]
+    less = OrderReplaced(changed=ReplaceTerms(order_qty=Decimal(299)), order_qty_delta=Decimal(-701))
+    assert _broken(desk, child, less) == ["I1", "I1", "I2"]
+    assert _broken(desk, group, less) == ["I4"]
 
 
 def test_questions_about_the_lifecycle_are_answered_for_an_order_or_a_state(desk: Desk) -> None:

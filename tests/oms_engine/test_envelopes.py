@@ -46,6 +46,15 @@ def test_an_unknown_type_lists_the_commands(kind: object, desk: Desk) -> None:
     json.dumps(result.to_wire()).encode()
 
 
+def test_a_value_that_is_nested_without_end_is_refused(desk: Desk) -> None:
+    value: object = "0.05"
+    for _ in range(30):
+        value = [value]
+    problem = desk.refused("SettingsChangeCmd", changes={"tickSize": value})
+    assert told(problem) == [("ENV-06", "changes")]
+    assert problem.error_code == "OMS-VAL-004"
+
+
 def test_an_unknown_type_gets_the_nearest_one(desk: Desk) -> None:
     assert "did you mean OrderAcceptCmd?" in desk.do("OrderAcceptCmnd").message
     assert "did you mean" not in desk.do("Buy").message

@@ -316,6 +316,14 @@ def test_a_replace_that_fills_overtook_is_refused_late_until_the_next_request(de
     assert desk.refused("OrderReplaceRejectCmd", orderId=order_id).error_code == "OMS-STATE-002"
 
 
+def test_a_replace_down_to_what_is_executed_fills_the_order(desk: Desk) -> None:
+    order_id = desk.given("PART")
+    desk.ok("OrderReplaceCmd", orderId=order_id, orderQty="300")
+    assert _types(desk.ok("OrderReplaceAcceptCmd", orderId=order_id)) == ["OrderReplaced", "OrderFilled"]
+    order = desk.order(order_id)
+    assert (order.state, order.cancel_state, order.order_qty, order.leaves_qty) == ("FILLED", None, 300, 0)
+
+
 def test_in_profile_matrix_an_expired_order_is_not_closed_and_takes_a_late_answer() -> None:
     desk = Desk(lifecycle__profile="matrix")
     order_id = _resolved(desk, "PCXL", "OrderExpireCmd")

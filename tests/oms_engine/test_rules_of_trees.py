@@ -509,6 +509,7 @@ BOUNDARIES: list[tuple[str, str, Scene, Fields, Fields]] = [
         {},
     ),
     ("OrderReplaceCmd", "RPL-09", alone("LIVE"), {**ONE, "execInst": "NO_CROSS"}, {}),
+    ("OrderReplaceCmd", "RPL-09", cash, {**ONE, "text": "new"}, {}),
     ("ExecutionCorrectCmd", "COR-01", alone("PART"), {"execId": "e1", "lastQty": "250", "lastPx": "100"}, {}),
     ("ExecutionCorrectCmd", "COR-02", alone("PART"), {**SAME, "lastQty": "1000"}, {}),
     ("ExecutionCorrectCmd", "COR-02", alone("CXL"), {**SAME, "lastQty": "1000"}, {}),

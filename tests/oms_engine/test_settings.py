@@ -119,6 +119,8 @@ def test_a_setting_may_come_as_text_of_a_command_line(name: str, text: object, k
         ("routing", "fast", "use one of 'auto', 'manual'"),
         ("maxOrderQty", "0", "above 0"),
         ("maxOrderQty", "many", "plain decimal"),
+        ("maxOrderQty", "0.123456789", "at most 18 digits before and 8 after"),
+        ("risk.maxNotional", {"*": "1" * 19}, "at most 18 digits before and 8 after"),
         ("staleExecutionHours", "-1", "above 0"),
         ("tickSize", "0", "above 0"),
         ("tickSize", {"IBM": "-0.01"}, "above 0"),

@@ -113,6 +113,22 @@ def test_a_migrated_file_has_the_schema_of_a_store_in_memory(tmp_path: Path) -> 
     assert {name for kind, name, _ in schema_of(direct) if kind == "table"} == set(TABLES)
 
 
+def test_a_schema_that_another_process_makes_meanwhile_is_taken_as_it_is(tmp_path: Path) -> None:
+    path = str(tmp_path / "oms.db")
+    ours, theirs = (sqlite3.connect(path, isolation_level=None) for _ in range(2))
+
+    def meanwhile(statement: str) -> None:
+        if statement == "BEGIN IMMEDIATE":
+            ours.set_trace_callback(None)
+            schema.prepare(theirs, in_memory=False)
+
+    ours.set_trace_callback(meanwhile)
+    schema.prepare(ours, in_memory=False)
+    assert not ours.in_transaction
+    assert schema_of(ours) == schema_of(theirs)
+    assert ours.execute("SELECT count(*) FROM _sqlite_migrations").fetchone() == (2,)
+
+
 def test_a_second_engine_finds_a_schema_that_the_first_has_just_made(tmp_path: Path) -> None:
     path = str(tmp_path / "oms.db")
     connections = [sqlite3.connect(path, isolation_level=None) for _ in range(2)]
@@ -251,6 +267,13 @@ def test_what_is_not_committed_is_rolled_back() -> None:
     with store.writing():
         store.connection.execute("INSERT INTO commands VALUES ('K1', '', '', 0, 0)")
     assert store.command("K1") is None
+
+
+def test_an_error_of_ours_leaves_a_transaction_as_it_is() -> None:
+    store = EventStore.open()
+    with pytest.raises(StoreBusy, match=r"^ours$"), store.writing():
+        raise StoreBusy("ours")
+    assert not store.connection.in_transaction
 
 
 def test_threads_share_an_engine(tmp_path: Path) -> None:
