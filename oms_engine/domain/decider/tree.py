@@ -129,12 +129,10 @@ def _waiting_parent_at_rest(s: Situation) -> Event | None:
 
 
 def _cancel_not_possible(s: Situation) -> Event | None:
-    was_asked = s.before is not None and s.before.order.cancel_state is CancelState.PCXL
-    answered = was_asked and s.child.order.cancel_state is not CancelState.PCXL
-    if not (answered and s.waits_for_cancel and s.parent.order.auto_forward):
+    if not (s.waits_for_cancel and s.parent.order.auto_forward):
         return None
     working = [child for child in s.book.children(s.parent) if child.order.state in WORKING_STATES]
-    if not working or any(child.order.cancel_state is CancelState.PCXL for child in working):
+    if any(child.order.cancel_state is CancelState.PCXL for child in working) or not (working or s.at_rest):
         return None
     reasons = [child.refusal for child in working if child.refusal is not None]
     return OrderCancelRejected(cxl_rej_reason=reasons[0] if reasons else CxlRejReason.OTHER)
@@ -182,17 +180,21 @@ def follow(book: Book, order_id: str) -> None:
     parent_id = book.order(order_id).order.parent_order_id
     if parent_id is None:
         return
-    _placement_follows(book, parent_id, order_id)
+    _cancel_below_ended(book, parent_id, order_id)
+    _parent_follows(book, parent_id, order_id)
+    if book.order(parent_id) is not book.before(parent_id):
+        follow(book, parent_id)
+
+
+def _parent_follows(book: Book, parent_id: str, child_id: str) -> None:
+    _placement_follows(book, parent_id, child_id)
     for rule in PARENT_RULES.values():
         parent = book.order(parent_id)
         if parent.order.state not in OPEN_STATES:
             break
-        event = rule(Situation(book, parent, book.order(order_id), book.before(order_id)))
+        event = rule(Situation(book, parent, book.order(child_id), book.before(child_id)))
         if event is not None:
-            end(book, parent_id, event, cause=order_id)
-    _cancel_below_ended(book, parent_id, order_id)
-    if book.order(parent_id) is not book.before(parent_id):
-        follow(book, parent_id)
+            end(book, parent_id, event, cause=child_id)
 
 
 def end(book: Book, order_id: str, event: Event, *, cause: str | None = None) -> None:
@@ -261,20 +263,38 @@ def cancel_at_once(book: Book, order_id: str, request: OrderCancelRequested, *, 
     end(book, order_id, gone, cause=cause)
 
 
-def forward_cancel(book: Book, order_id: str, *, cause: str) -> None:
-    """Ask the open children of an order to cancel, and theirs, where cancels are forwarded."""
-    state = book.order(order_id)
-    if not state.order.auto_forward:
-        return
-    for child in book.children(state):
-        if child.order.state in WORKING_STATES and child.order.cancel_state is not CancelState.PCXL:
-            request_cancel(book, child.order.order_id, OrderCancelRequested(origin=Origin.PARENT), cause=cause)
-
-
 def request_cancel(book: Book, order_id: str, request: OrderCancelRequested, *, cause: str | None = None) -> None:
     """Ask for the cancel of an order in the market; a parent asks its children."""
-    book.record(order_id, request, cause=cause)
-    forward_cancel(book, order_id, cause=order_id)
+    _ask_below(book, order_id, request, cause)
+    _answer_below(book, order_id)
+
+
+def _ask_below(book: Book, order_id: str, request: OrderCancelRequested, cause: str | None) -> None:
+    """Ask an order to cancel, and where cancels are forwarded its open children, and theirs."""
+    state = book.record(order_id, request, cause=cause)
+    for child in book.children(state) if state.order.auto_forward else ():
+        if child.order.state in WORKING_STATES and child.order.cancel_state is not CancelState.PCXL:
+            _ask_below(book, child.order.order_id, OrderCancelRequested(origin=Origin.PARENT), cause=order_id)
+
+
+def _answer_below(book: Book, order_id: str) -> None:
+    """A parent that was asked and has nothing in the market is cancelled at once, or stays if it cannot be."""
+    state = book.order(order_id)
+    for child in book.children(state):
+        if child.children and child.order.cancel_state is CancelState.PCXL:
+            child_id = child.order.order_id
+            _answer_below(book, child_id)
+            if book.order(child_id).order.cancel_state is not CancelState.PCXL:
+                _release_new_children(book, child_id)
+                _parent_follows(book, order_id, child_id)
+    state = book.order(order_id)
+    if state.children and state.order.cancel_state is CancelState.PCXL and at_rest(book, state):
+        if book.machine.is_valid_transition(state.order.state, State.CXL):
+            gone = OrderCancelled(cancelled_qty=open_quantity(state), unsolicited=False)
+            end(book, order_id, gone, cause=order_id)
+        else:
+            refused = OrderCancelRejected(cxl_rej_reason=CxlRejReason.BROKER_OPTION)
+            book.record(order_id, refused, cause=order_id)
 
 
 def _cancel_below_ended(book: Book, parent_id: str, child_id: str) -> None:

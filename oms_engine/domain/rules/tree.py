@@ -5,7 +5,7 @@ from typing import Any
 
 from oms_engine.domain.model import NewOrder, OrderState
 from oms_engine.domain.quantities import ZERO, add
-from oms_engine.domain.rules.envelope import ID_FORM, AnyFacts
+from oms_engine.domain.rules.envelope import AnyFacts
 from oms_engine.domain.rules.facts import Facts, found, on_order, order_name, rule
 from oms_engine.domain.vocabulary import OPEN_STATES, CancelState, State
 from oms_engine.errors import shown
@@ -121,14 +121,6 @@ def _would_place(order: NewOrder, facts: Facts[Any]) -> Decimal:
 
 
 CHILD: tuple[Rule[Facts[Any]], ...] = (
-    on_order(
-        "ORD-20",
-        "OMS-VAL-004",
-        "parentOrderId",
-        lambda o, _: bool(ID_FORM.fullmatch(o.parent_order_id or "")),
-        lambda o, _: f"parentOrderId {shown(o.parent_order_id)} is malformed; use 1 to 64 of A-Z a-z 0-9 . _ -",
-        applies=lambda o, _: o.parent_order_id is not None,
-    ),
     on_order(
         "ORD-20",
         "OMS-ORDER-001",
