@@ -123,6 +123,24 @@ def placed_again(desk: Desk) -> None:
     kid(desk, "twin", "700")
 
 
+def ended_slice(desk: Desk) -> None:
+    """Everything of root is placed; below its LIVE kid a slice of 300 ended with 100."""
+    placed(desk)
+    kid(desk, "slice", "300", parent="kid")
+    desk.fill("slice", "100", exec_id="e1")
+    desk.ok("OrderCancelAcceptCmd", orderId="slice", unsolicited=True)
+
+
+def placed_again_two_above(desk: Desk) -> None:
+    """The kid and its slice ended with 100 of 600, and root placed the rest again."""
+    living(desk)
+    kid(desk, "slice", "600", parent="kid")
+    desk.fill("slice", "100", exec_id="e1")
+    desk.ok("OrderCancelAcceptCmd", orderId="slice", unsolicited=True)
+    kid(desk, "twin", "900")
+    assert [desk.order(name).state for name in ("root", "kid", "slice")] == ["LIVE", "CXL", "CXL"]
+
+
 def pending(desk: Desk) -> None:
     """A manual kid has 300 of 600 to hand on."""
     root(desk)
@@ -378,6 +396,7 @@ CORRECT: list[Row] = [
         ("COR-02", EXEC4, "lastQty", alone("PART"), {**ONE, "lastQty": "1000.00000001"}),
         ("COR-02", EXEC4, "lastQty", alone("CXL"), {**ONE, "lastQty": "1001"}),
         ("COR-02", EXEC4, "lastQty", placed_again, TO_KID),
+        ("COR-02", EXEC4, "lastQty", placed_again_two_above, {"orderId": "slice", "lastQty": "101"}),
         ("COR-03", VAL1, "lastQty", alone("PART"), {**ONE, "lastQty": "300.0"}),
         ("COR-04", EXEC2, "execId", alone("PART"), {**ONE, "execId": "e1"}),
         ("COR-04", EXEC2, "execId", corrected, {**ONE, "execId": "r1"}),
@@ -513,6 +532,7 @@ BOUNDARIES: list[tuple[str, str, Scene, Fields, Fields]] = [
     ("ExecutionCorrectCmd", "COR-01", alone("PART"), {"execId": "e1", "lastQty": "250", "lastPx": "100"}, {}),
     ("ExecutionCorrectCmd", "COR-02", alone("PART"), {**SAME, "lastQty": "1000"}, {}),
     ("ExecutionCorrectCmd", "COR-02", alone("CXL"), {**SAME, "lastQty": "1000"}, {}),
+    ("ExecutionCorrectCmd", "COR-02", ended_slice, {**SAME, "orderId": "slice", "lastQty": "300"}, {}),
     ("ExecutionCorrectCmd", "COR-02", placed_again, {**TO_KID, "lastQty": "300", "lastPx": "99"}, {}),
     ("ExecutionCorrectCmd", "COR-03", alone("PART"), {**SAME, "lastQty": "300", "lastPx": "99.99999999"}, {}),
     ("ExecutionCorrectCmd", "COR-04", corrected, {**SAME, "execId": "r2"}, {}),
