@@ -331,7 +331,9 @@ class TradingDay(RuleBasedStateMachine):
                     assert (target == "NEW") if state is None else target in allowed[state].split(), (order_id, state)
                 self.states[order_id] = target
             self.read = event.position
+        settled = [order for order in self.picture.orders.values() if order.state == "CLOSED"]
         self.picture = Picture(self.desk)
+        assert [self.picture.orders[order.order_id].cum_qty for order in settled] == [o.cum_qty for o in settled]
         assert {order.order_id: order.state for order in self.picture.orders.values()} == self.states
 
     @invariant()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from itertools import count
 from typing import Any
 
 from oms_engine import CommandResult, Problem
@@ -14,7 +15,7 @@ READ_MODEL = ("client_order_ids", "orders", "executions", "allocations")
 
 def client(desk: Desk, quantity: str = "1000", **order: object) -> str:
     """A client order that is NEW: the desk places it through its children."""
-    return desk.given("NEW", orderQty=quantity, **order)
+    return desk.given("NEW", **({"orderQty": quantity} | order))
 
 
 def child(desk: Desk, parent: str, quantity: str, state: str = "LIVE", **order: object) -> str:
@@ -30,7 +31,7 @@ def tree(desk: Desk, quantity: str, *children: str, **order: object) -> list[str
 
 def members(desk: Desk, *quantities: str, **order: object) -> list[str]:
     """Client orders that can be grouped, m1, m2 and so on."""
-    first = len(desk.engine.query(where=["orderId__like=m%"]).content) + 1
+    first = next(number for number in count(1) if desk.engine.get(f"m{number}") is None)
     return [client(desk, each, orderId=f"m{first + index}", **order) for index, each in enumerate(quantities)]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from oms_engine.domain.commands import AllocationApproveCmd, AllocationRejectCmd, OrderGroupCmd, OrderUngroupCmd
 from oms_engine.domain.model import OrderState
-from oms_engine.domain.quantities import ZERO
+from oms_engine.domain.quantities import ZERO, open_quantity
 from oms_engine.domain.rules.envelope import (
     ID_FORM,
     MAX_CL_ORD_ID,
@@ -310,7 +310,7 @@ def _decision(command: type[AllocationApproveCmd] | type[AllocationRejectCmd]) -
             "ALC-04",
             "OMS-STATE-003",
             "orderId",
-            lambda f: all(s.order.state is not State.CLOSED for s in f.receivers()),
+            lambda f: not any(s.order.state is State.CLOSED and open_quantity(s) for s in f.receivers()),
             lambda f: f"{order_name(f)} would hand on to an order that is CLOSED; its quantities are settled",
             scope=scope,
             applies=lambda f: found(f) and f.order.has_receiver,
