@@ -193,12 +193,14 @@ def group_with_a_kid(desk: Desk) -> None:
 
 
 def settled_member(desk: Desk) -> None:
-    """The group g is manual and has 1 to hand on; its member m1 is complete and CLOSED."""
+    """CXL group g, which a correction gave 1 to hand on; its member m1 got nothing and is CLOSED."""
     working_group(desk, autoAllocation=False)
-    desk.fill("g", "3", exec_id="e1")
+    desk.fill("g", "1", exec_id="e1")
     desk.ok("AllocationApproveCmd", orderId="g")
+    desk.ok("OrderCancelAcceptCmd", orderId="g", unsolicited=True)
     desk.ok("OrderCloseCmd", orderId="m1")
-    desk.fill("g", "1", exec_id="e2")
+    desk.ok("ExecutionCorrectCmd", orderId="g", execRefId="e1", lastQty="2", lastPx="100")
+    assert desk.order("g").pending_alloc_qty == 1
 
 
 def member_of_a_reopened_group(desk: Desk) -> None:
