@@ -52,7 +52,7 @@ def _optional_number(value: object) -> object:
     return None if value in (None, "off", "none", "") else value
 
 
-def _by_scope(value: object) -> object:
+def _by_scope(value: object) -> Mapping[str, object]:
     """One value for all, or values by `*`, `symbol:NAME` and `account:NAME`; off stands for none."""
     value = _from_text(value)
     if value in (None, "none", "off", ""):
@@ -67,10 +67,7 @@ def _by_scope(value: object) -> object:
 def _lists_by_scope(value: object) -> object:
     value = _from_text(value)
     listed = _names(value) if not isinstance(value, Mapping) else value
-    scoped = _by_scope(listed or None)
-    if isinstance(scoped, Mapping):
-        return {key: _names(names) for key, names in scoped.items()}
-    return scoped
+    return {key: _names(names) for key, names in _by_scope(listed or None).items()}
 
 
 def _names(value: object) -> object:

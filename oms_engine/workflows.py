@@ -204,8 +204,6 @@ def _rules(context: OrderTaskContext, task: int) -> tuple[AnyRule, ...]:
     """The rules of the command that a task owns, those of the order's asset class among them."""
     facts = context.known_facts
     rules = _BY_TASK[facts.command.type][task]
-    if facts.candidate is None:
-        return rules
     return (*rules, *(rule for rule in rules_of_class(facts) if _OWNERS.get(rule.code, FIELDS) == task))
 
 

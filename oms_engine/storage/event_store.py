@@ -11,8 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from oms_engine.domain.decider.streams import fold_stream
-from oms_engine.domain.events import EVENTS, SETTINGS_STREAM, StoredEvent, quote_stream_of, stream_of
+from oms_engine.domain.events import EVENTS, SETTINGS_STREAM, Event, StoredEvent, quote_stream_of, stream_of
 from oms_engine.domain.model import OrderState, QuoteRequestState, SettingsState, StreamState
 from oms_engine.domain.rules.facts import ClientOrderId
 from oms_engine.errors import StoreBusy, StoreError, StoreRolledBack, StoreUnavailable, shown
@@ -274,13 +276,22 @@ def read_event(row: tuple[Any, ...]) -> StoredEvent:
         version=version,
         type=kind,
         schema_version=schema_version,
-        payload=EVENTS[kind].model_validate_json(payload),
+        payload=_payload(position, kind, payload),
         command_id=command_id,
         correlation_id=correlation_id,
         causation_id=causation_id,
         actor=actor,
         recorded_at=parse_instant(at),
     )
+
+
+def _payload(position: int, kind: str, payload: str) -> Event:
+    try:
+        return EVENTS[kind].model_validate_json(payload)
+    except (KeyError, ValidationError) as error:
+        raise StoreUnavailable(
+            f"event {position} ({kind}) cannot be read; the file was changed from outside, so restore a backup of it"
+        ) from error
 
 
 def all_by_stream(connection: sqlite3.Connection) -> Iterator[StoredEvent]:

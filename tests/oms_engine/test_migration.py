@@ -212,7 +212,7 @@ def test_events_that_cannot_be_read_leave_the_file_as_it_was(old: Path) -> None:
         connection.execute("UPDATE events SET payload = '{}' WHERE type = 'ExecutionBusted'")
         connection.commit()
     dump = everything(old)
-    with pytest.raises(ValueError, match="ExecutionBusted"):
+    with pytest.raises(StoreUnavailable, match=r"event \d+ \(ExecutionBusted\) cannot be read"):
         opened(old)
     assert everything(old) == dump
     assert rows(old, "PRAGMA user_version") == [(1,)]

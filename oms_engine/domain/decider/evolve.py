@@ -178,11 +178,15 @@ def changes_of(terms: ReplaceTerms) -> dict[str, Any]:
 
 def _replace_rejected(state: OrderState, event: OrderReplaceRejected, _: StoredEvent) -> OrderState:
     """A refusal whose reason is what happened meanwhile leaves the market's own refusal to come late."""
-    changes: dict[str, Any] = {"cancel_state": CancelState.REJ, "pending_replace": None}
-    if state.restore is not None:
-        changes["cl_ord_id"], changes["orig_cl_ord_id"] = state.restore
-    late = not event.answered
-    return replace(_with(state, **changes), late_replace=late, refusal=event.cxl_rej_reason, restore=None)
+    cl_ord_id, orig_cl_ord_id = state.restore or (state.order.cl_ord_id, state.order.orig_cl_ord_id)
+    after = _with(
+        state,
+        cancel_state=CancelState.REJ,
+        pending_replace=None,
+        cl_ord_id=cl_ord_id,
+        orig_cl_ord_id=orig_cl_ord_id,
+    )
+    return replace(after, late_replace=not event.answered, refusal=event.cxl_rej_reason, restore=None)
 
 
 def _expired(state: OrderState, event: OrderExpired, _: StoredEvent) -> OrderState:
