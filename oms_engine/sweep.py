@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 
 from oms_engine.domain.model import Order
+from oms_engine.domain.vocabulary import WORKING_STATES
 from oms_engine.engine import Engine
 from oms_engine.results import Outcome
 
@@ -36,6 +37,8 @@ def expire_due(
 ) -> list[Outcome]:
     """Send OrderExpireCmd to every order that is due; a refusal of one leaves the others.
 
+    Parents and members that have ended with an order before them are not asked again.
+
     Args:
         engine: The engine.
         as_of: The time by which an order must have ended; it becomes no part of the events, which carry the clock.
@@ -44,10 +47,13 @@ def expire_due(
     """
     orders = due(engine, as_of)
     outcomes: list[Outcome] = []
-    for order in orders:
-        command = {"type": "OrderExpireCmd", "orderId": order.order_id, "actor": "sweep"}
-        outcomes.append(engine.run(command, dry_run=dry_run))
-        progress(len(outcomes), len(orders))
+    ended: set[str] = set()
+    for number, order in enumerate(orders, 1):
+        if order.order_id not in ended:
+            command = {"type": "OrderExpireCmd", "orderId": order.order_id, "actor": "sweep"}
+            outcomes.append(engine.run(command, dry_run=dry_run))
+            ended |= {moved.after.order_id for moved in outcomes[-1].others if moved.after.state not in WORKING_STATES}
+        progress(number, len(orders))
     return outcomes
 
 

@@ -174,7 +174,7 @@ def _database(db: str) -> Finding:
 
 def _contents(connection: sqlite3.Connection, file: Path) -> Finding:
     from oms_engine.storage.schema import APPLICATION_ID, VERSION  # noqa: PLC0415 - as above
-    from oms_mcp.printing import counted  # noqa: PLC0415 - as above
+    from oms_mcp.printing.terminal import counted  # noqa: PLC0415 - as above
 
     application = connection.execute("PRAGMA application_id").fetchone()[0]
     number = connection.execute("PRAGMA user_version").fetchone()[0]

@@ -4,10 +4,14 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pydantic_core import PydanticCustomError
+
 from oms_engine.errors import Problem, ScenarioError, SettingsError, shown
+from oms_engine.record import parse_instant
 from oms_engine.settings import Settings
 
 if TYPE_CHECKING:
@@ -117,13 +121,28 @@ def read_settings(pairs: Sequence[str]) -> dict[str, Any]:
     """
     file = os.environ.get("OMS_SETTINGS", "")
     values = _settings_file(file) if file.strip() else {}
+    values |= read_pairs(pairs, "--set ")
+    Settings.of(values)
+    return values
+
+
+def read_pairs(pairs: Sequence[str], option: str = "") -> dict[str, Any]:
+    """Names and values of `KEY=VALUE` pairs; raises Misuse for a pair that is none."""
+    values: dict[str, Any] = {}
     for pair in pairs:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
-            raise Misuse(f"--set {shown(pair)} is no KEY=VALUE, such as --set routing=manual")
+            raise Misuse(f"{option}{shown(pair)} is no KEY=VALUE, such as {option}routing=manual")
         values[key.strip()] = value.strip()
-    Settings.of(values)
     return values
+
+
+def read_instant(text: str, option: str) -> datetime:
+    """A time with its offset; raises Misuse saying how to write one."""
+    try:
+        return parse_instant(text)
+    except PydanticCustomError as error:
+        raise Misuse(f"{option} {shown(text)} {error}") from None
 
 
 def _settings_file(name: str) -> dict[str, Any]:

@@ -4,16 +4,18 @@ Plain objects: camelCase, no nulls, decimals as strings. Nothing here knows the 
 use it without loading one.
 """
 
+import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 from knowledge_base import DocumentNotFound, InvalidArgument, KnowledgeBaseError, NotFound
 from oms_engine import BatchOutcome, Engine, Order, Outcome, Page, Problem, Refused, StoredEvent, StoreError
+from oms_engine.domain.catalogue import violation
 from oms_engine.domain.events import SETTINGS_STREAM, SettingsChanged
 from oms_engine.domain.model import Quote, QuoteRequest
 from oms_engine.domain.rules.quote import QUOTE_MACHINE, QUOTE_REQUEST_MACHINE
-from oms_engine.domain.vocabulary import CommandStatus, QuoteState
-from oms_engine.errors import CODES, problem, problem_of
+from oms_engine.domain.vocabulary import CommandStatus, QuoteState, State
+from oms_engine.errors import CODES, problem, problem_of, shown
 from oms_engine.framework.validation import Violation
 from oms_engine.record import Record
 from oms_engine.results import MainObject, Moved
@@ -158,6 +160,51 @@ def _settings_moved(engine: Engine, outcome: Outcome) -> Wire:
         "before": {event.key: or_off(event.old) for event in changed},
         "after": {event.key: or_off(event.new) for event in changed},
     }
+
+
+def sweep_wire(engine: Engine, outcomes: Sequence[Outcome], overdue: Sequence[Order], *, dry_run: bool) -> Wire:
+    """What a sweep did: the orders that expired, those that followed them, the refusals, and what waits too long."""
+    expired: list[Wire] = []
+    refused: list[Wire] = []
+    for outcome in outcomes:
+        if isinstance(outcome.before, Order) and outcome.result.error:
+            refused.append({"orderId": outcome.before.order_id, "error": outcome.result.error.to_wire()})
+        elif isinstance(outcome.before, Order) and isinstance(outcome.after, Order):
+            expired.append(_expired(outcome.before, outcome.after))
+            expired += [
+                {**_expired(moved.before, moved.after), "followed": outcome.after.order_id}
+                for moved in outcome.others
+                if moved.before and moved.before.state is not moved.after.state is State.EXP
+            ]
+    told = [_selected(order, ("orderId", "clOrdId", "state", "cancelState", "updatedAt")) for order in overdue]
+    return {"expired": expired, "refused": refused, "overdue": told, "mode": engine.mode, "dryRun": dry_run}
+
+
+def _expired(before: Order, after: Order) -> Wire:
+    wire = _selected(after, ("orderId", "timeInForce", "expireTime", "version"))
+    return wire | {"expiredQty": _selected(before, ("leavesQty",)).get("leavesQty", "0")}
+
+
+def _selected(record: Record, names: Sequence[str]) -> Wire:
+    wire = record.to_wire()
+    return {name: wire[name] for name in names if name in wire}
+
+
+def named_settings(names: Sequence[str]) -> Sequence[str]:
+    """The names, when all are settings; raises Refused (OMS-VAL-003, OMS-VAL-004) listing the valid ones."""
+    valid = Settings.names()
+    unknown = [name for name in names if name not in valid]
+    if names and not unknown:
+        return names
+    listed = ", ".join(valid)
+    if not names:
+        found = violation("SET-01", "OMS-VAL-003", "keys", f"keys is missing; name the settings to get, of {listed}")
+    else:
+        near = difflib.get_close_matches(unknown[0][:64], valid, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        message = f"setting {shown(unknown[0])} is unknown; {hint}valid: {listed}"
+        found = violation("SET-01", "OMS-VAL-004", "keys", message)
+    raise Refused(problem_of([found]))
 
 
 def settings_wire(settings: Settings, names: Sequence[str] = (), response_format: ResponseFormat = "concise") -> Wire:

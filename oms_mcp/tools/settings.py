@@ -1,15 +1,10 @@
 """Which tool reads and changes settings while the server runs? It is offered only where somebody asked for it."""
 
-from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from mcp_types import CallToolResult
 from pydantic import Field
 
-from oms_engine import Refused
-from oms_engine.domain.catalogue import violation
-from oms_engine.errors import problem_of
-from oms_engine.settings import Settings
 from oms_mcp.arguments import (
     Actions,
     CommandId,
@@ -21,11 +16,10 @@ from oms_mcp.arguments import (
     decimal,
     require_used,
     text,
-    unknown_arguments,
     whole,
 )
 from oms_mcp.seam import Ctx, Out, answer, backend_of
-from oms_mcp.shapes import settings_wire
+from oms_mcp.shapes import named_settings, settings_wire
 from oms_mcp.tools.commands import Action, act
 
 
@@ -83,23 +77,9 @@ async def settings(
     sent = {**given, "command_id": command_id, "expected_version": expected_version}
     require_used(action, sent, ("keys",) if action == "get" else ())
     backend = backend_of(ctx)
-    names = _known(keys or ()) if action == "get" else ()
+    names = named_settings(keys or ()) if action == "get" else ()
     told = settings_wire(backend.engine.settings, names, response_format)
     return answer(backend, {"settings": told, "mode": backend.engine.mode}, narrow="get some of them by their keys")
-
-
-def _known(keys: Sequence[str]) -> Sequence[str]:
-    valid = Settings.names()
-    if not keys:
-        raise _refusal("OMS-VAL-003", f"keys is missing; name the settings to get, of {', '.join(valid)}")
-    unknown = unknown_arguments([key for key in keys if key not in valid], "setting", valid)
-    if unknown:
-        raise _refusal("OMS-VAL-004", unknown[0].message)
-    return keys
-
-
-def _refusal(code: str, message: str) -> Refused:
-    return Refused(problem_of([violation("SET-01", code, "keys", message)]))
 
 
 TOOLS = (ToolSpec(settings, SettingsOut, "Read and change settings", destructive=True),)

@@ -92,7 +92,7 @@ def test_the_inspector_finds_every_schema_portable(server: list[str]) -> None:
 
 def test_the_inspector_finds_the_tools_that_are_off_by_default_portable_too(server: list[str]) -> None:
     listed = inspect([*server, "--toolsets", "all"], "--method", "tools/list", "--strict")
-    assert sorted(tool["name"] for tool in listed["tools"]) == sorted([*TOOLS, "execute_commands"])
+    assert sorted(tool["name"] for tool in listed["tools"]) == sorted([*TOOLS, "execute_commands", "settings"])
 
 
 def test_the_inspector_calls_a_tool_and_reads_the_order_back(server: list[str]) -> None:

@@ -1,11 +1,21 @@
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
 from knowledge_base import Library
 from oms_engine import Engine
+from oms_mcp.cli import app
 from oms_mcp.server import ServerOptions, build_server
 from tests.oms_mcp.agent import ERAS, Agent, Era
+
+Row = dict[str, Any]
+Oms = Callable[..., Result]
+Ask = Callable[..., Row]
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +48,34 @@ def modern(engine: Engine, library: Library) -> Iterator[Agent]:
     """An agent with every tool, in the new era alone: for tables of many cases."""
     with Agent(build_server(engine, library, ServerOptions(toolsets=("all",)))) as agent:
         yield agent
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No setting of the person who runs the tests, and a folder of one's own."""
+    for name in ("OMS_DB", "OMS_SETTINGS", "OMS_TOOLSETS", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def oms() -> Oms:
+    def run(*words: object, stdin: str | bytes = "") -> Result:
+        texts = [json.dumps(word) if isinstance(word, dict | list) else str(word) for word in words]
+        return CliRunner().invoke(app, texts, input=stdin)
+
+    return run
+
+
+@pytest.fixture
+def ask(oms: Oms) -> Ask:
+    """One command with --json, and what it answered."""
+
+    def run(*words: object, code: int = 0) -> Row:
+        result = oms(*words, "--json")
+        assert result.exit_code == code, result.output
+        wire: Row = json.loads(result.stdout)
+        return wire
+
+    return run

@@ -8,21 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
 from oms_engine import Engine
 from oms_engine.domain.commands import COMMANDS
-from oms_mcp import cli, doctor, printing
-from oms_mcp.cli import app
+from oms_mcp import doctor
+from oms_mcp.cli import app, knowledge, serving, settings
+from oms_mcp.printing import terminal
 from tests.oms_engine import test_matrix as matrix
 from tests.oms_engine.desk import Desk
-
-Oms = Callable[..., Result]
-Row = dict[str, Any]
+from tests.oms_mcp.conftest import Ask, Oms
 
 OK, REFUSED, MISUSED = 0, 1, 2
 HELP = [(), ("kb",), *((name,) for name in ("serve", "exec", "run", "query", "show", "history", "check", "rebuild"))]
+HELP += [("expire",), ("settings",), *(("settings", name) for name in ("list", "get", "set", "price"))]
 HELP += [("doctor",), *(("kb", name) for name in ("search", "read", "overview", "index"))]
 
 ORDER: dict[str, Any] = {
@@ -43,38 +41,7 @@ FILL = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No setting of the person who runs the tests, and a folder of one's own."""
-    for name in ("OMS_DB", "OMS_SETTINGS", "OMS_TOOLSETS", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def oms() -> Oms:
-    def run(*words: object, stdin: str | bytes = "") -> Result:
-        texts = [json.dumps(word) if isinstance(word, dict | list) else str(word) for word in words]
-        return CliRunner().invoke(app, texts, input=stdin)
-
-    return run
-
-
-@pytest.fixture
-def ask(oms: Oms) -> Callable[..., Row]:
-    """One command with --json, and what it answered."""
-
-    def run(*words: object, code: int = OK) -> Row:
-        result = oms(*words, "--json")
-        assert result.exit_code == code, result.output
-        wire: Row = json.loads(result.stdout)
-        return wire
-
-    return run
-
-
-Ask = Callable[..., Row]
+pytestmark = pytest.mark.usefixtures("plain")
 
 
 @pytest.fixture
@@ -919,7 +886,7 @@ def test_the_doctor_finds_a_damaged_database(ask: Ask, db: str, monkeypatch: pyt
 
 
 @pytest.fixture
-def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def _terminal(plain: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - it comes after what plain takes away
     monkeypatch.setenv("FORCE_COLOR", "1")
 
 
@@ -941,7 +908,7 @@ def test_at_a_terminal_documents_are_rendered_and_long_work_shows_a_bar(oms: Oms
 
 
 def test_piped_on_long_work_tells_once_that_it_has_begun(capsys: pytest.CaptureFixture[str]) -> None:
-    with printing.progress("digging") as tell:
+    with terminal.progress("digging") as tell:
         assert capsys.readouterr().err == ""
         tell(1, 3)
         tell(2, 3)
@@ -955,16 +922,22 @@ def test_piped_on_long_work_tells_once_that_it_has_begun(capsys: pytest.CaptureF
 def test_every_command_has_help_and_an_example(words: tuple[str, ...], oms: Oms) -> None:
     result = oms(*words, "--help")
     assert result.exit_code == OK
-    if words not in {(), ("kb",)}:
+    if words not in {(), ("kb",), ("settings",)}:
         assert f"oms {' '.join(words)}" in result.stdout.partition("Examples:")[2]
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
 def test_the_list_of_commands_under_test_is_complete() -> None:
     names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    kb = {command.name or command.callback.__name__ for command in cli.kb.registered_commands if command.callback}
-    assert {words[0] for words in HELP if len(words) == 1} - {"kb"} == names
-    assert {words[1] for words in HELP if len(words) == 2} == kb
+    kb = {command.name or command.callback.__name__ for command in knowledge.kb.registered_commands if command.callback}
+    set_ = {
+        command.name or command.callback.__name__
+        for command in settings.settings.registered_commands
+        if command.callback
+    }
+    assert {words[0] for words in HELP if len(words) == 1} - {"kb", "settings"} == names
+    assert {words[1] for words in HELP if words[:1] == ("kb",) and len(words) == 2} == kb
+    assert {words[1] for words in HELP if words[:1] == ("settings",) and len(words) == 2} == set_
 
 
 def test_the_examples_of_the_help_can_be_typed(oms: Oms, db: str) -> None:
@@ -1048,7 +1021,7 @@ def test_messages_for_people_name_commands_and_leave_what_is_quoted(oms: Oms, as
 def test_the_help_of_serve_lists_the_toolsets() -> None:
     from oms_mcp.server import DEFAULT_TOOLSETS, TOOLSETS  # noqa: PLC0415 - the command line does without the server
 
-    listed = re.findall(r"\w+(?=,| \()", cli.TOOLSETS)
+    listed = re.findall(r"\w+(?=,| \()", serving.TOOLSETS)
     assert listed == [*TOOLSETS]
     assert listed[:5] == [*DEFAULT_TOOLSETS]
 

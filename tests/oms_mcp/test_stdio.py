@@ -42,6 +42,27 @@ def test_an_order_is_traded_and_kept(tmp_path: Path, real: Agent) -> None:
         assert engine.find(order_id).session_id == "tester"
 
 
+def test_trees_groups_quotes_and_the_kill_switch_work_through_a_process(tmp_path: Path, real: Agent) -> None:
+    parent = real.create(handl_inst="MANUAL")
+    child = real.create(parent_order_id=parent, order_qty="400", more={"autoAllocation": False})
+    real.ok("update_order", order_id=child, action="accept")
+    real.fill(child, "e1", "300")
+    real.ok("allocate", order_id=child, action="approve", quantity="200")
+    order = real.ok("get_order", order_id=parent, include=["children", "allocations"])
+    assert ([each["orderId"] for each in order["children"]], order["cumQty"]) == ([parent, child], "200")
+    real.ok("update_order", order_id=child, action="replace", price="101")
+    assert real.ok("update_order", order_id=child, action="accept_replace")["after"]["state"] == "LIVE"
+    members = [real.create(handl_inst="MANUAL") for _ in range(2)]
+    assert real.ok("group_orders", action="group", order_ids=members)["after"]["orderQty"] == "2000"
+    asked = real.ok("quote", action="request", symbol="IBM", quantity="5")
+    quoted = real.ok("quote", action="quote", quote_req_id=asked["id"], price="99")
+    assert real.ok("quote", action="accept", quote_id=quoted["id"])["state"] == "ACCEPTED"
+    real.ok("settings", action="set", changes={"risk.killSwitch": True}, confirm=True)
+    with Agent(_server(tmp_path / "oms.db"), name="second") as second:
+        error = second.refused("create_order", **GOOD, cl_ord_id="k1")
+    assert error["errorCode"] == "OMS-RISK-007"
+
+
 def test_bad_input_leaves_the_server_working(real: Agent) -> None:
     assert real.refused("create_order", **GOOD, cl_ord_id="c1", colour="red")["errorCode"] == "OMS-VAL-002"
     big = real.refused("create_order", **GOOD, cl_ord_id="c1", more={"text": "x" * 1_000_000})

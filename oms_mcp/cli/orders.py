@@ -1,0 +1,219 @@
+"""Which commands carry out what a desk does, and show what became of it?"""
+
+# ruff: noqa: PLC0415, PLR0917 - a command loads only what it needs; commands have as many options as they have choices
+
+from typing import Annotated
+
+import typer
+
+from oms_mcp.cli.root import REFUSED, Db, DryRun, Json, Kept, Set, app, examples, opened
+
+
+@app.command(
+    "exec",
+    epilog=examples(
+        """oms exec '{"type": "OrderAcceptCmd", "orderId": "O1"}' --db orders.db""",
+        "oms exec commands.jsonl --atomic --db orders.db",
+        "cat commands.json | oms exec - --dry-run",
+    ),
+)
+def execute(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="JSON|FILE|-", help="An envelope, a JSON array, or JSON Lines; - reads standard input."),
+    ],
+    dry_run: DryRun = False,
+    atomic: Annotated[bool, typer.Option("--atomic", help="The first refusal takes everything back.")] = False,
+    db: Db = "",
+    pairs: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Carry out commands; exits with 1 when one was refused."""
+    from oms_mcp.inputs import Misuse, read_envelopes
+    from oms_mcp.printing import answers, terminal
+    from oms_mcp.shapes import batch_wire, command_wire
+
+    sent = read_envelopes(source)
+    with opened(db, pairs) as engine:
+        if sent.batch:
+            try:
+                done = engine.execute_many(sent.envelopes, atomic=atomic, dry_run=dry_run)
+            except ValueError as error:
+                raise Misuse(str(error)) from None
+            wire = batch_wire(engine, done, sent.envelopes)
+            failed = wire["failed"]
+        else:
+            wire = command_wire(engine, engine.run(sent.envelopes[0], dry_run=dry_run))
+            failed = wire["status"] != "OK"
+        if as_json:
+            terminal.print_json(wire)
+        elif sent.batch:
+            answers.batch(sent.envelopes, wire)
+        else:
+            answers.command(answers.kind_of(sent.envelopes[0]), wire, terminal.out())
+        if engine.mode == "sandbox" and not as_json:
+            terminal.note("no --db, so this ran in a private sandbox and nothing was kept")
+    if failed:
+        raise typer.Exit(REFUSED)
+
+
+@app.command(
+    epilog=examples(
+        "oms query state=LIVE --db orders.db",
+        "oms query symbol__like=ac orderQty__gte=100 --sort orderQty,DESC --db orders.db",
+        "oms query --entity execution orderId=O1 --json --db orders.db",
+        "oms query --entity quote state=QUOTED --db orders.db",
+    )
+)
+def query(
+    conditions: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="CONDITION", help="field=value or field__op=value; all must hold."),
+    ] = None,
+    entity: Annotated[str, typer.Option(help="order, execution, allocation, quote, quote_request or event.")] = "order",
+    sort: Annotated[str, typer.Option(help="field,DESC;field2,ASC; newest first when not given.")] = "",
+    page: Annotated[str, typer.Option(metavar="N", help="Page, counted from 0.")] = "0",
+    size: Annotated[str, typer.Option(metavar="N", help="Rows on a page.")] = "",
+    db: Kept = "",
+    pairs: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Find orders, executions, allocations, quotes or events."""
+    from oms_mcp.printing import orders, terminal
+    from oms_mcp.shapes import page_wire
+
+    with opened(db, pairs, needed_by="query") as engine:
+        found = engine.query(entity=entity, where=conditions or (), sort=sort, page=page, size=size)
+    wire = page_wire(found, entity, response_format="detailed")
+    if as_json:
+        terminal.print_json(wire)
+    else:
+        orders.page(entity, wire)
+
+
+OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="An orderId.")]
+
+
+@app.command(
+    epilog=examples(
+        "oms show O1 --db orders.db", "oms show O1 --tree --db orders.db", "oms show O1 --json --db orders.db"
+    )
+)
+def show(
+    order_id: OrderId,
+    tree: Annotated[bool, typer.Option("--tree", help="The tree it stands in, with its group or its members.")] = False,
+    db: Kept = "",
+    pairs: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Show an order, its executions, its allocations and what can follow; or its tree."""
+    from oms_mcp.printing import orders, terminal
+    from oms_mcp.shapes import tree_wire, whole_order_wire
+
+    with opened(db, pairs, needed_by="show") as engine:
+        order = engine.find(order_id)
+        wire = {"orderId": order_id, **tree_wire(engine, order)} if tree else whole_order_wire(engine, order)
+    if as_json:
+        terminal.print_json(wire)
+    elif tree:
+        orders.tree(wire)
+    else:
+        orders.order(wire)
+
+
+@app.command(epilog=examples("oms history O1 --db orders.db", "oms history O1 --after 120 --limit 20 --db orders.db"))
+def history(
+    order_id: OrderId,
+    after: Annotated[int, typer.Option(min=0, help="Only events behind this position.")] = 0,
+    limit: Annotated[int, typer.Option(min=1, max=10_000, help="So many events at most.")] = 500,
+    db: Kept = "",
+    pairs: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Tell the events of an order in their order."""
+    from oms_mcp.printing import orders, terminal
+    from oms_mcp.shapes import history_wire
+
+    with opened(db, pairs, needed_by="history") as engine:
+        events = [event for event in engine.history(order_id) if event.position > after]
+    wire = history_wire(events[:limit], more=len(events) > limit, response_format="detailed")
+    if as_json:
+        terminal.print_json(wire)
+    else:
+        orders.history(wire)
+
+
+@app.command(
+    epilog=examples(
+        "oms check --from LIVE FILLED CLOSED",
+        "oms check --from EXP CLOSED --profile matrix",
+        "oms check --order O1 --db orders.db",
+    )
+)
+def check(
+    path: Annotated[
+        list[str] | None, typer.Argument(metavar="STATE", help="States to go through; none lists what can follow.")
+    ] = None,
+    order_id: Annotated[str, typer.Option("--order", metavar="ORDER", help="Start where this order is.")] = "",
+    from_state: Annotated[str, typer.Option("--from", metavar="STATE", help="Start in this state.")] = "",
+    profile: Annotated[str, typer.Option(help="standard, matrix or desk; the engine's own when not given.")] = "",
+    db: Kept = "",
+    pairs: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Ask the lifecycle whether a path is possible; exits with 1 when it is not."""
+    from oms_engine import Refused
+    from oms_mcp.inputs import in_options
+    from oms_mcp.printing import orders, terminal
+
+    with opened(db if order_id else "", pairs, needed_by="check --order" if order_id else "") as engine:
+        try:
+            checked = engine.check(order_id=order_id, from_state=from_state, path=path or (), profile=profile)
+        except Refused as refused:
+            raise Refused(in_options(refused.problem, order_id=order_id, from_state=from_state)) from None
+    if as_json:
+        terminal.print_json(checked.to_wire())
+    else:
+        orders.check(checked.to_wire())
+    if not checked.valid:
+        raise typer.Exit(REFUSED)
+
+
+@app.command(
+    epilog=examples(
+        "oms expire --dry-run --db orders.db",
+        "oms expire --as-of 2026-01-05T17:30:00Z --db orders.db",
+    )
+)
+def expire(
+    as_of: Annotated[
+        str, typer.Option("--as-of", metavar="TIME", help="ISO-8601 with offset; now when not given.")
+    ] = "",
+    dry_run: DryRun = False,
+    db: Kept = "",
+    pairs: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Expire every order whose time is over; exits with 1 when one was refused.
+
+    GOOD_TILL_DATE orders at their expireTime; DAY orders where dayEnd is set.
+
+    Requests that wait too long for an answer are listed and left as they are.
+    """
+    from oms_engine.engine import utc_now
+    from oms_engine.sweep import expire_due, overdue
+    from oms_mcp.inputs import read_instant
+    from oms_mcp.printing import terminal, upkeep
+    from oms_mcp.shapes import sweep_wire
+
+    at = read_instant(as_of, "--as-of") if as_of else utc_now()
+    with opened(db, pairs, needed_by="expire") as engine:
+        with terminal.progress("expiring") as progress:
+            outcomes = expire_due(engine, at, dry_run=dry_run, progress=progress)
+        wire = sweep_wire(engine, outcomes, overdue(engine, at), dry_run=dry_run)
+    if as_json:
+        terminal.print_json(wire)
+    else:
+        upkeep.sweep(wire)
+    if wire["refused"]:
+        raise typer.Exit(REFUSED)

@@ -1,0 +1,125 @@
+"""What do all commands of `oms` share? How they are refused, the options they have in common, and the engine.
+
+Exit codes: 0 done, 1 refused (or an expectation differs, or a problem was found), 2 typed wrongly.
+"""
+
+# ruff: noqa: PLC0415 - a command loads only what it needs
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import takewhile
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+if TYPE_CHECKING:
+    from oms_engine import Engine
+
+SESSION = "cli"
+REFUSED, MISUSED = 1, 2
+
+
+_USAGE_ERROR = typer.BadParameter.__bases__[0]  # typer names it nowhere else
+
+
+class _Oms(TyperGroup):
+    """The commands of `oms`; whatever one of them refuses becomes one panel, or one JSON document, and an exit code."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401 - as typer's
+        ctx.obj = "--json" in takewhile(lambda word: word != "--", args)  # known before anything else is read
+        return super().parse_args(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as typer's
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            code = _report(error, as_json=ctx.obj)
+            if code is None:
+                raise
+            raise typer.Exit(code) from None
+
+
+def _report(error: Exception, *, as_json: bool) -> int | None:
+    """Tell what was refused or typed wrongly; None when the error is neither."""
+    from oms_engine import Refused, ScenarioError, SettingsError
+    from oms_engine.errors import StoreUnavailable, problem
+    from oms_mcp.inputs import Misuse
+    from oms_mcp.printing import answers, terminal
+    from oms_mcp.shapes import problem_from
+
+    titles = {Misuse: "usage", SettingsError: "settings", ScenarioError: "scenario", StoreUnavailable: "database"}
+    typed_wrongly = type(error) in titles or (as_json and isinstance(error, _USAGE_ERROR))
+    told = problem_from(error) or (problem("OMS-VAL-004", _words(error)) if typed_wrongly else None)
+    if told is None:
+        return None
+    if as_json:
+        terminal.print_json({"error": told.to_wire()})
+    elif typed_wrongly:
+        answers.complaint(titles[type(error)], str(error))
+    elif isinstance(error, Refused):
+        answers.problem(told.to_wire(), terminal.err())
+    else:
+        answers.complaint("refused", str(error))
+    return MISUSED if typed_wrongly else REFUSED
+
+
+def _words(error: Exception) -> str:
+    return str(getattr(error, "format_message", error.__str__)())
+
+
+app = typer.Typer(
+    name="oms",
+    cls=_Oms,
+    help="An order management system: commands in, events kept, questions answered, every refusal explained.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def examples(*lines: str) -> str:
+    """The end of a help text: what can be typed."""
+    return "\n\n".join(["Examples:", *(line.replace("[", r"\[") for line in lines)])
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        from importlib.metadata import version
+
+        typer.echo(f"oms {version('oms-mcp')}")
+        raise typer.Exit
+
+
+Db = Annotated[
+    str, typer.Option("--db", envvar="OMS_DB", metavar="PATH", help="Database file; created when there is none.")
+]
+Kept = Annotated[str, typer.Option("--db", envvar="OMS_DB", metavar="PATH", help="Database file; it must exist.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="A setting; repeatable. OMS_SETTINGS=FILE gives many."),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Answer what would happen; store nothing.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document for machines.")]
+
+
+@app.callback()
+def _root(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None: ...
+
+
+@contextmanager
+def opened(db: str, pairs: Sequence[str] | None, *, needed_by: str = "") -> Iterator["Engine"]:
+    """The engine of a command, with the settings it was given; `needed_by` names a command that needs a database."""
+    from oms_engine import Engine
+    from oms_mcp.inputs import named_database, read_settings, required_database
+
+    settings = read_settings(pairs or ())
+    db = required_database(db, needed_by) if needed_by else named_database(db)
+    with Engine.open(db or ":memory:", settings=settings, session_id=SESSION) as engine:
+        yield engine

@@ -1,0 +1,104 @@
+"""Which commands read and change settings, and post prices? `oms settings ...`."""
+
+# ruff: noqa: PLC0415, PLR0917 - a command loads only what it needs; commands have as many options as they have choices
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oms_mcp.cli.root import REFUSED, DryRun, Json, Kept, Set, app, examples, opened
+
+if TYPE_CHECKING:
+    from oms_engine import Engine
+
+settings = typer.Typer(help="Read and change what holds for all orders: limits, kill switch.", no_args_is_help=True)
+app.add_typer(settings, name="settings")
+
+Actor = Annotated[str, typer.Option(metavar="NAME", help="Who acts; cli when not given.")]
+
+
+@settings.command("list", epilog=examples("oms settings list", "oms settings list --json --db orders.db"))
+def list_all(db: Kept = "", pairs: Set = None, as_json: Json = False) -> None:
+    """List every setting with its value; without --db as a new database has it."""
+    from oms_mcp.printing import terminal, upkeep
+    from oms_mcp.shapes import settings_wire
+
+    with opened(db, pairs, needed_by="settings list" if db else "") as engine:
+        told = settings_wire(engine.settings, response_format="detailed")
+        mode = engine.mode
+    if as_json:
+        terminal.print_json({"settings": told, "mode": mode})
+    else:
+        upkeep.settings(told)
+
+
+@settings.command(epilog=examples("oms settings get risk.killSwitch --db orders.db", "oms settings get currencies"))
+def get(
+    names: Annotated[list[str], typer.Argument(metavar="KEY", help="Names of settings.")],
+    db: Kept = "",
+    pairs: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Tell the value of settings, in full, with default and meaning."""
+    from oms_mcp.printing import terminal, upkeep
+    from oms_mcp.shapes import named_settings, settings_wire
+
+    known = named_settings(names)
+    with opened(db, pairs, needed_by="settings get" if db else "") as engine:
+        told = settings_wire(engine.settings, known, "detailed")
+        mode = engine.mode
+    if as_json:
+        terminal.print_json({"settings": told, "mode": mode})
+    else:
+        for name, setting in told.items():
+            upkeep.setting(name, setting)
+
+
+@settings.command(
+    "set",
+    epilog=examples(
+        "oms settings set risk.killSwitch=on --actor ann --db orders.db",
+        "oms settings set risk.maxOrderQty=50000 dayEnd=17:30 --dry-run --db orders.db",
+    ),
+)
+def change(
+    changes: Annotated[list[str], typer.Argument(metavar="KEY=VALUE", help="New values; off takes a limit away.")],
+    actor: Actor = "",
+    dry_run: DryRun = False,
+    db: Kept = "",
+    as_json: Json = False,
+) -> None:
+    """Change settings while everything runs; each change is kept as an event with its actor."""
+    from oms_mcp.inputs import read_pairs
+
+    envelope = {"type": "SettingsChangeCmd", "changes": read_pairs(changes)}
+    with opened(db, None, needed_by="settings set") as engine:
+        _send(engine, envelope, actor, dry_run=dry_run, as_json=as_json)
+
+
+@settings.command(epilog=examples("oms settings price IBM 101.50 --db orders.db"))
+def price(
+    symbol: Annotated[str, typer.Argument(metavar="SYMBOL", help="Ticker of the security.")],
+    value: Annotated[str, typer.Argument(metavar="PRICE", help="Its reference price.")],
+    actor: Actor = "",
+    dry_run: DryRun = False,
+    db: Kept = "",
+    as_json: Json = False,
+) -> None:
+    """Post the reference price that risk limits compare with."""
+    envelope = {"type": "ReferencePriceCmd", "symbol": symbol, "price": value}
+    with opened(db, None, needed_by="settings price") as engine:
+        _send(engine, envelope, actor, dry_run=dry_run, as_json=as_json)
+
+
+def _send(engine: "Engine", envelope: dict[str, Any], actor: str, *, dry_run: bool, as_json: bool) -> None:
+    from oms_mcp.printing import answers, terminal
+    from oms_mcp.shapes import command_wire
+
+    wire = command_wire(engine, engine.run({**envelope, "actor": actor or None}, dry_run=dry_run))
+    if as_json:
+        terminal.print_json(wire)
+    else:
+        answers.command(envelope["type"], wire, terminal.out())
+    if wire["status"] != "OK":
+        raise typer.Exit(REFUSED)

@@ -1,0 +1,259 @@
+"""How do orders look: in a table, one by one, as a tree, and through their history?"""
+
+from collections.abc import Mapping, Sequence
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from oms_mcp.printing.terminal import Wire, clean, facts, for_people, note, out, table, text_of, value_of
+
+_MAX_VALUE = 200
+
+
+def page(entity: str, wire: Wire) -> None:
+    """One page of a query."""
+    console = out()
+    rows, columns, right = _ROWS[entity](wire["content"])
+    if rows:
+        console.print(table(rows, *columns, right=right))
+    for warning in wire["warnings"]:
+        note(warning)
+    at = wire["page"]
+    found = at["totalElements"]
+    shown = f"{found} found" if at["totalPages"] <= 1 else f"{found} found, page {at['number']} of {at['totalPages']}"
+    if found and not rows:
+        shown = f"{found} found, none on page {at['number']}: the last page is {at['totalPages'] - 1}"
+    more = f"; --page {at['number'] + 1} shows more" if at["number"] + 1 < at["totalPages"] else ""
+    console.print(Text(f"{shown} (pages count from 0){more}" if at["totalPages"] > 1 else shown, style="dim"))
+
+
+Rows = tuple[list[list[object]], tuple[str, ...], tuple[str, ...]]
+
+
+def order_rows(rows: Sequence[Wire]) -> Rows:
+    """Orders as rows of a table, with its columns and those whose values stand right."""
+    return (
+        [[row["orderId"], _terms(row), _state(row), row["cumQty"], row["avgPx"]] for row in rows],
+        ("orderId", "order", "state", "cumQty", "avgPx"),
+        ("cumQty", "avgPx"),
+    )
+
+
+def _terms(row: Wire) -> str:
+    price = f" {row['price']}" if "price" in row else ""
+    stop = f" stop {row['stopPx']}" if "stopPx" in row else ""
+    quantity = row.get("orderQty") or f"for {row.get('cashOrderQty')} of"
+    return f"{row['side']} {quantity} {row['symbol']} {row['ordType']}{price}{stop}"
+
+
+def _state(row: Wire) -> Text:
+    pending = row.get("cancelState")
+    state = text_of(row["state"])
+    if pending and pending != row["state"]:
+        state.append(f" ({pending})", style="yellow")
+    return state
+
+
+def _executions(rows: Sequence[Wire]) -> Rows:
+    return (
+        [[row["execId"], row["orderId"], row["lastQty"], row["lastPx"], row["status"], row["cumQty"]] for row in rows],
+        ("execId", "orderId", "lastQty", "lastPx", "status", "cumQty then"),
+        ("lastQty", "lastPx", "cumQty then"),
+    )
+
+
+def _events(rows: Sequence[Wire]) -> Rows:
+    return (
+        [
+            [row["position"], row["streamId"].removeprefix("order-"), row["version"], row["type"], row["actor"]]
+            for row in rows
+        ],
+        ("position", "stream", "version", "event", "actor"),
+        ("position", "version"),
+    )
+
+
+def _allocations(rows: Sequence[Wire]) -> Rows:
+    return (
+        [
+            [row["giverOrderId"], row["receiverOrderId"], row["execId"], row["quantity"], row["price"], row["status"]]
+            for row in rows
+        ],
+        ("from", "to", "execId", "quantity", "price", "status"),
+        ("quantity", "price"),
+    )
+
+
+def _quotes(rows: Sequence[Wire]) -> Rows:
+    return (
+        [
+            [row["quoteId"], row["quoteReqId"], _price(row), row["quantity"], row["state"], row["quotedBy"]]
+            for row in rows
+        ],
+        ("quoteId", "quoteReqId", "price", "quantity", "state", "quoted by"),
+        ("quantity",),
+    )
+
+
+def _price(row: Wire) -> str:
+    return " ".join(row[name] for name in ("price", "currency", "priceType") if name in row)
+
+
+def _quote_requests(rows: Sequence[Wire]) -> Rows:
+    return (
+        [[row["quoteReqId"], _asked(row), row["state"], row.get("validUntil"), row["sessionId"]] for row in rows],
+        ("quoteReqId", "asked for", "state", "valid until", "asked by"),
+        (),
+    )
+
+
+def _asked(row: Wire) -> str:
+    return " ".join(row[name] for name in ("side", "quantity", "symbol", "currency") if name in row)
+
+
+_ROWS = {
+    "order": order_rows,
+    "execution": _executions,
+    "allocation": _allocations,
+    "quote": _quotes,
+    "quote_request": _quote_requests,
+    "event": _events,
+}
+
+_LISTS = {"executions", "allocations", "children", "members", "group", "events", "nextStates", "warnings"}
+_FIRST = ("orderId", "clOrdId", "account", "symbol", "side", "ordType", "orderQty", "price", "state", "cancelState")
+_THEN = ("cumQty", "leavesQty", "avgPx")
+_QUIET = {"placeQty": "0", "allocQty": "0", "pendingAllocQty": "0", "isGroupedOrder": False}
+"""What says nothing of an order that stands alone."""
+
+
+def order(wire: Wire) -> None:
+    """One order with its executions and allocations, and what can follow."""
+    console = out()
+    told = {
+        name: value_of(value) if isinstance(value, Mapping) else value
+        for name, value in wire.items()
+        if name not in _LISTS and _QUIET.get(name) != value
+    }
+    rest = [name for name in told if name not in {*_FIRST, *_THEN}]
+    console.print(facts((name, told.get(name)) for name in (*_FIRST, *_THEN, *rest)))
+    console.print()
+    if wire["executions"]:
+        rows, columns, right = _executions(wire["executions"])
+        kept = [column for column in columns if column != "orderId"]
+        cells = [[row[0], *row[2:]] for row in rows]
+        console.print(table(cells, *kept, title="executions", right=right))
+        console.print()
+    if "allocations" in wire:
+        rows, columns, right = _allocations(wire["allocations"])
+        console.print(table(rows, *columns, title="allocations", right=right))
+        console.print()
+    for warning in wire.get("warnings", []):
+        note(for_people(warning))
+    console.print(next_states(wire["nextStates"]))
+    if "children" in wire:
+        console.print()
+        console.print(Text(f"oms show {clean(wire['orderId'])} --tree shows its tree", style="dim"))
+
+
+def tree(wire: Wire) -> None:
+    """A tree of orders, children below their parents, and the group or the members that are linked to it."""
+    console = out()
+    console.print(_tree_table(_by_branch(wire["children"]), asked=wire["orderId"]))
+    linked = {"members": wire.get("members", []), "group": [wire["group"]] if "group" in wire else []}
+    for title, orders in linked.items():
+        if orders:
+            console.print()
+            console.print(_tree_table([{**each, "depth": 0} for each in orders], asked=wire["orderId"], title=title))
+
+
+def _by_branch(orders: Sequence[Wire]) -> list[Wire]:
+    """Orders that come by depth, each directly followed by those below it."""
+    below: dict[str | None, list[Wire]] = {}
+    for each in orders:
+        below.setdefault(each.get("parentOrderId"), []).append(each)
+    found: list[Wire] = []
+    waiting = below.get(None, [])[::-1]
+    while waiting:
+        found.append(waiting.pop())
+        waiting += below.get(found[-1]["orderId"], [])[::-1]
+    return found
+
+
+def _tree_table(orders: Sequence[Wire], *, asked: str, title: str = "") -> Table:
+    quantities = [name for name in _HEADS if any(name in each for each in orders)]
+    rows = [
+        [
+            Text(f"{'  ' * each['depth']}{clean(each['orderId'])}", style="bold" if each["orderId"] == asked else ""),
+            _state(each),
+            *(each.get(name, "") for name in quantities),
+        ]
+        for each in orders
+    ]
+    heads = [_HEADS[name] for name in quantities]
+    return table(rows, "orderId", "state", *heads, title=title, right=heads)
+
+
+_HEADS = {
+    "orderQty": "ordered",
+    "placeQty": "placed",
+    "cumQty": "done",
+    "leavesQty": "open",
+    "allocQty": "handed on",
+    "pendingAllocQty": "pending",
+}
+"""Quantity -> the head of its column, short enough for a tree of deep branches."""
+
+
+def next_states(states: Sequence[Wire]) -> RenderableType:
+    """What can follow a state."""
+    if not states:
+        return Text("nothing follows")
+    rows = [
+        [state["to"], state["command"] + (" (correction)" if state["correction"] else ""), state["why"]]
+        for state in states
+    ]
+    return table(rows, "next", "command", "why")
+
+
+def history(wire: Wire) -> None:
+    """Events in order, each with what it says."""
+    console = out()
+    made = Table.grid(padding=(0, 2, 0, 0))
+    made.add_column(justify="right", style="dim", no_wrap=True)
+    made.add_column(overflow="fold")
+    for event in wire["events"]:
+        told = Text.assemble(
+            (event["type"], "bold"), (f"  {event['recordedAt']}  {clean(event['actor'])}", "dim"), overflow="fold"
+        )
+        if said := _facts_of(event["payload"]):
+            told.append(f"\n{said}")
+        made.add_row(f"v{event['version']}", told)
+    console.print(made)
+    if "next" in wire:
+        console.print(Text(f"more follows: --after {wire['next']}", style="dim"))
+
+
+def _facts_of(payload: Wire) -> str:
+    return ", ".join(f"{name}={_short(value)}" for name, value in payload.items() if name not in _KNOWN_FACTS)
+
+
+_KNOWN_FACTS = {"orderId", "rootOrderId", "leg", "role", "assetClass", "sessionId"}
+
+
+def _short(value: object) -> str:
+    text = value_of(value)
+    return text if len(text) <= _MAX_VALUE else text[:_MAX_VALUE] + "..."
+
+
+def check(wire: Wire) -> None:
+    """Whether a path is possible, how far it gets, and what can follow."""
+    console = out()
+    path = " -> ".join(wire["path"])
+    if wire["valid"]:
+        console.print(Text.assemble(("possible", "bold green"), f"  {path}" if path else "  an order begins as NEW"))
+    else:
+        console.print(Text.assemble(("not possible", "bold red"), "  ", for_people(wire["errorMessage"])))
+    console.print(Text(f"profile {wire['profile']}", style="dim"))
+    console.print(next_states(wire["nextStates"]))

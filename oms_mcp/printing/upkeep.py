@@ -1,0 +1,77 @@
+"""How do the installation, the settings and a sweep of expired orders look?"""
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from oms_mcp.printing.terminal import Wire, counted, facts, for_people, out, table, text_of, value_of
+
+_MAX_VALUE = 24
+
+
+def doctor(wire: Wire) -> None:
+    """What was looked at and how it is."""
+    console = out()
+    styles = {"ok": "green", "note": "yellow", "problem": "bold red"}
+    rows: list[list[object]] = []
+    for found in wire["checks"]:
+        rows.append([text_of(found["status"], styles[found["status"]]), found["name"], found["detail"]])
+        if "remedy" in found:
+            rows.append(["", "", text_of(f"-> {found['remedy']}", "yellow")])
+    console.print(table(rows, "", "what", "how it is"))
+    console.print(Text("all well", style="green") if wire["ok"] else Text("problems found", style="bold red"))
+
+
+def settings(wire: Wire) -> None:
+    """Settings with their values and meanings; those that are not as they are by default stand out."""
+    rows = [
+        [
+            name,
+            text_of(_short(setting["value"]), "bold yellow" if setting["value"] != setting["default"] else ""),
+            setting["description"],
+        ]
+        for name, setting in wire.items()
+    ]
+    out().print(table(rows, "setting", "value", "meaning"))
+
+
+def _short(value: object) -> str:
+    text = value_of(value)
+    return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}..."
+
+
+def setting(name: str, wire: Wire) -> None:
+    """One setting in full."""
+    default = wire["default"] if wire["default"] != wire["value"] else "the same"
+    pairs: list[tuple[str, object]] = [("setting", name), ("value", value_of(wire["value"]))]
+    pairs += [("default", value_of(default)), ("meaning", wire["description"])]
+    if not wire["changeable"]:
+        pairs.append(("note", "fixed when the engine is opened"))
+    out().print(facts(pairs))
+
+
+def sweep(wire: Wire) -> None:
+    """What expired, what was refused and why, and which requests wait for an answer too long."""
+    _list("expired", ("orderId", "in force", "open quantity"), [_expired(each) for each in wire["expired"]])
+    reasons = [
+        [each["orderId"], each["error"]["errorCode"], for_people(each["error"]["detail"])] for each in wire["refused"]
+    ]
+    _list("refused", ("orderId", "code", "why"), reasons)
+    waiting = [[each["orderId"], each["state"], each["cancelState"], each["updatedAt"]] for each in wire["overdue"]]
+    _list("without an answer for too long", ("orderId", "state", "request", "waits since"), waiting)
+    said = f"{counted(len(wire['expired']), 'order')} {'would expire' if wire['dryRun'] else 'expired'}"
+    said += f", {len(wire['refused'])} refused, {counted(len(wire['overdue']), 'request')} overdue"
+    said += "; dry run, nothing stored" if wire["dryRun"] else ""
+    out().print(Text(said, style="red" if wire["refused"] else "green"))
+
+
+def _expired(each: Wire) -> list[object]:
+    force = " ".join(each[name] for name in ("timeInForce", "expireTime") if name in each)
+    return [each["orderId"], f"{force}, with {each['followed']}" if "followed" in each else force, each["expiredQty"]]
+
+
+def _list(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table under its title, where there is anything to list."""
+    if rows:
+        out().print(table(rows, *heads, title=title, right=("open quantity",)))
+        out().print()

@@ -1,0 +1,299 @@
+"""Does the command line show trees, allocations and quotes, expire what is over, and change settings?"""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oms_engine import Engine
+from oms_engine.settings import Settings
+from tests.oms_mcp.conftest import Ask, Oms, Row
+
+pytestmark = pytest.mark.usefixtures("plain")
+
+OK, REFUSED, MISUSED = 0, 1, 2
+
+
+def _create(order_id: str, quantity: str = "1000", **order: object) -> Row:
+    terms = {"account": "A", "symbol": "IBM", "side": "BUY", "ordType": "LIMIT", "price": "100"}
+    return {
+        "type": "OrderCreateCmd",
+        "order": {"orderId": order_id, "clOrdId": order_id, "orderQty": quantity, **terms, **order},
+    }
+
+
+def _accept(order_id: str) -> Row:
+    return {"type": "OrderAcceptCmd", "orderId": order_id}
+
+
+def _fill(order_id: str, exec_id: str, quantity: str) -> Row:
+    return {
+        "type": "ExecutionCreateCmd",
+        "execution": {"orderId": order_id, "execId": exec_id, "lastQty": quantity, "lastPx": "99.5"},
+    }
+
+
+TREE = [
+    _create("P", handlInst="MANUAL"),
+    _create("A", "600", parentOrderId="P"),
+    _create("B", "400", parentOrderId="P", autoAllocation=False),
+    _accept("A"),
+    _accept("B"),
+    _create("A1", "500", parentOrderId="A"),
+    _fill("B", "e1", "100"),
+    {"type": "AllocationApproveCmd", "orderId": "B", "quantity": "60"},
+]
+
+
+@pytest.fixture
+def db(oms: Oms, tmp_path: Path) -> str:
+    """A database with a tree of three levels: P; A and B; A1 below A. B has 40 to hand on."""
+    path = str(tmp_path / "orders.db")
+    assert oms("exec", [command for command in TREE if command != _accept("A")], "--db", path).exit_code == OK
+    return path
+
+
+def _words(text: str) -> list[str]:
+    return [" ".join(line.split()) for line in text.splitlines()]
+
+
+def test_a_command_that_moves_other_orders_tells_a_person_which_and_how(oms: Oms, db: str) -> None:
+    shown = _words(oms("exec", _fill("B", "e2", "300"), "--db", db).stdout)
+    assert "state LIVE -> FILLED" in shown
+    assert "events ExecutionCreated v6, OrderFilled v7" in " ".join(shown)
+    approved = _words(oms("exec", {"type": "AllocationApproveCmd", "orderId": "B"}, "--db", db).stdout)
+    assert any(line.startswith("followed P: cumQty 60 -> 400, leavesQty 940 -> 600") for line in approved)
+    assert any(line.startswith("events AllocationApplied v8; P: AllocationApplied v") for line in approved)
+
+
+def test_a_batch_tells_how_many_orders_followed_each_command(oms: Oms) -> None:
+    shown = _words(oms("exec", [command for command in TREE if command != _accept("A")]).stdout)
+    assert "2 OrderCreateCmd A UNACK v2, 1 order followed" in shown
+    assert "6 ExecutionCreateCmd e1 on order B LIVE v4" in shown
+
+
+def test_many_orders_that_followed_are_counted(oms: Oms) -> None:
+    members = [_create(f"M{number:02}", handlInst="MANUAL") for number in range(25)]
+    names = [member["order"]["orderId"] for member in members]
+    db = "many.db"
+    oms("exec", members, "--db", db)
+    shown = oms("exec", {"type": "OrderGroupCmd", "memberOrderIds": names, "groupOrderId": "G"}, "--db", db).stdout
+    assert "M19: groupOrderId G" in shown
+    assert "M20" not in shown.partition("followed")[2]
+    assert "and 5 more" in shown
+
+
+def test_a_tree_is_drawn_with_branches_states_and_quantities(oms: Oms, db: str) -> None:
+    lines = oms("show", "A1", "--tree", "--db", db).stdout.splitlines()
+    assert lines[0].split() == ["orderId", "state", "ordered", "placed", "done", "open", "handed", "on", "pending"]
+    assert [re.match(r" *\S+", line)[0] for line in lines[1:]] == ["P", "  A", "    A1", "  B"]  # type: ignore[index] # each line has a word
+    assert lines[1].split() == ["P", "LIVE", "1000", "1000", "60", "940", "60"]
+    assert lines[4].split() == ["B", "LIVE", "400", "100", "300", "60", "40"]
+
+
+def test_a_tree_answers_a_machine_by_depth(ask: Ask, db: str) -> None:
+    wire = ask("show", "B", "--tree", "--db", db)
+    assert wire["orderId"] == "B"
+    assert [(each["orderId"], each["depth"]) for each in wire["children"]] == [("P", 0), ("A", 1), ("B", 1), ("A1", 2)]
+
+
+def test_a_group_is_drawn_with_its_members_and_a_member_with_its_group(oms: Oms) -> None:
+    group = {"type": "OrderGroupCmd", "memberOrderIds": ["M1", "M2"], "groupOrderId": "G"}
+    oms("exec", [_create(name, handlInst="MANUAL") for name in ("M1", "M2")] + [group], "--db", "g.db")
+    shown = _words(oms("show", "G", "--tree", "--db", "g.db").stdout)
+    assert shown[shown.index("members") + 2 :] == ["M1 NEW 1000 0 1000", "M2 NEW 1000 0 1000"]
+    shown = _words(oms("show", "M1", "--tree", "--db", "g.db").stdout)
+    assert shown[shown.index("group") + 2] == "G NEW 2000 0 2000"
+
+
+def test_an_order_is_shown_with_its_allocations_and_the_way_to_its_tree(oms: Oms, ask: Ask, db: str) -> None:
+    shown = _words(oms("show", "P", "--db", db).stdout)
+    assert "B P e1 60 99.5 APPLIED" in shown
+    assert "oms show P --tree shows its tree" in shown
+    wire = ask("show", "P", "--db", db)
+    assert wire["allocations"][0]["quantity"] == "60"
+    oms("exec", _create("X"), "--db", db)
+    alone = oms("show", "X", "--db", db).stdout
+    assert not {"allocations", "placeQty", "--tree", "isGroupedOrder"} & {*alone.split()}
+
+
+def test_what_a_replace_asks_for_is_shown(oms: Oms, db: str) -> None:
+    ask_for = {"type": "OrderReplaceCmd", "orderId": "B", "price": "101", "orderQty": "300"}
+    assert "pendingReplace none -> orderQty 300, price 101" in " ".join(_words(oms("exec", ask_for, "--db", db).stdout))
+    assert "pendingReplace orderQty 300, price 101" in _words(oms("show", "B", "--db", db).stdout)
+
+
+def test_an_order_by_amount_is_listed_without_a_quantity(oms: Oms) -> None:
+    fund = {"side": "SUBSCRIBE", "ordType": "MARKET", "price": None, "orderQty": None, "cashOrderQty": "5000"}
+    oms("exec", _create("F", **fund), "--db", "fund.db")
+    assert "SUBSCRIBE for 5000 of IBM MARKET" in oms("query", "--db", "fund.db").stdout
+
+
+QUOTES: list[Row] = [
+    {
+        "type": "QuoteRequestCreateCmd",
+        "quoteRequest": {"quoteReqId": "R1", "symbol": "IBM", "quantity": "5", "side": "BUY"},
+    },
+    {"type": "QuoteCreateCmd", "quote": {"quoteId": "Q1", "quoteReqId": "R1", "price": "99.5", "currency": "USD"}},
+]
+
+
+def test_quotes_and_allocations_are_queried(oms: Oms, ask: Ask, db: str) -> None:
+    assert oms("exec", QUOTES, "--db", db).exit_code == OK
+    assert "Q1 R1 99.5 USD 5 QUOTED cli" in _words(oms("query", "--entity", "quote", "--db", db).stdout)
+    assert "R1 BUY 5 IBM QUOTED cli" in _words(oms("query", "--entity", "quote_request", "--db", db).stdout)
+    assert "B P e1 60 99.5 APPLIED" in _words(oms("query", "--entity", "allocation", "--db", db).stdout)
+    assert "R1" in oms("query", "--entity", "event", "streamId=quote-R1", "--db", db).stdout
+    assert ask("query", "--entity", "quote", "--db", db)["content"][0]["quoteId"] == "Q1"
+    taken = _words(oms("exec", {"type": "QuoteAcceptCmd", "quoteId": "Q1"}, "--db", db).stdout)
+    assert taken[:2] == ["ok QuoteAcceptCmd Q1 on request R1", "state QUOTED -> ACCEPTED"]
+
+
+@pytest.fixture
+def due(oms: Oms, tmp_path: Path) -> str:
+    """A LIVE order X good till 2099, one Y that nobody acknowledged, and a LIVE DAY order D with a cancel pending."""
+    path = str(tmp_path / "due.db")
+    dated = {"timeInForce": "GOOD_TILL_DATE", "expireTime": "2099-01-01T00:00:00Z"}
+    commands = [_create("X", **dated), _accept("X"), _create("D"), _accept("D")]
+    assert oms("exec", [*commands, {"type": "OrderCancelCmd", "orderId": "D"}], "--db", path).exit_code == OK
+    assert oms("settings", "set", "dayEnd=17:30", "--db", path).exit_code == OK
+    return path
+
+
+LATE = ("--as-of", "2098-12-31T00:00:00Z")
+
+
+def test_orders_whose_time_is_over_expire(oms: Oms, ask: Ask, due: str) -> None:
+    result = oms("expire", *LATE, "--db", due)
+    assert result.exit_code == OK
+    shown = _words(result.stdout)
+    assert "D DAY 1000" in shown
+    assert shown[-1] == "1 order expired, 0 refused, 0 requests overdue"
+    assert ask("show", "D", "--db", due)["state"] == "EXP"
+    assert ask("show", "X", "--db", due)["state"] == "LIVE"
+    history = ask("history", "D", "--db", due)["events"]
+    assert {event["actor"] for event in history if event["type"] == "OrderExpired"} == {"sweep"}
+    assert ask("expire", *LATE, "--db", due) == {
+        "expired": [],
+        "refused": [],
+        "overdue": [],
+        "mode": "file",
+        "dryRun": False,
+    }
+
+
+def test_a_preview_of_expiring_stores_nothing(oms: Oms, ask: Ask, due: str) -> None:
+    wire = ask("expire", *LATE, "--dry-run", "--db", due)
+    assert [each["orderId"] for each in wire["expired"]] == ["D"]
+    assert [(each["orderId"], each["cancelState"]) for each in wire["overdue"]] == [("D", "PCXL")]
+    shown = _words(oms("expire", *LATE, "--dry-run", "--db", due).stdout)
+    assert shown[-1] == "1 order would expire, 0 refused, 1 request overdue; dry run, nothing stored"
+    assert ask("show", "D", "--db", due)["state"] == "LIVE"
+
+
+def test_an_order_that_cannot_expire_is_told_with_its_reason_and_the_others_expire(
+    oms: Oms, ask: Ask, due: str
+) -> None:
+    oms("exec", _create("Y"), "--db", due)
+    result = oms("expire", *LATE, "--db", due)
+    assert result.exit_code == REFUSED
+    assert "Y OMS-STATE-001 order Y is UNACK; OrderExpireCmd needs LIVE" in _words(result.stdout)
+    assert ask("show", "D", "--db", due)["state"] == "EXP"
+
+
+def test_a_parent_that_ends_with_its_child_is_told_once(ask: Ask, oms: Oms) -> None:
+    db = "tree.db"
+    commands = [_create("P", handlInst="MANUAL"), _create("C", parentOrderId="P"), _accept("C")]
+    oms("exec", commands, "--db", db)
+    oms("settings", "set", "dayEnd=17:30", "--db", db)
+    wire = ask("expire", *LATE, "--db", db)
+    assert [(each["orderId"], each.get("followed")) for each in wire["expired"]] == [("C", None), ("P", "C")]
+    assert wire["refused"] == []
+    assert ask("show", "P", "--db", db)["state"] == "EXP"
+
+
+@pytest.mark.parametrize("time", ["yesterday", "2099-01-01", "2099-01-01T00:00:00"])
+def test_a_time_without_its_offset_is_typed_wrongly(time: str, ask: Ask, db: str) -> None:
+    error = ask("expire", "--as-of", time, "--db", db, code=MISUSED)["error"]
+    assert error["detail"].startswith(f'--as-of "{time}" ')
+
+
+def test_settings_are_changed_with_an_actor_and_told_before_and_after(oms: Oms, ask: Ask, db: str) -> None:
+    wire = ask("settings", "set", "risk.killSwitch=on", "risk.maxOrderQty=50000", "--actor", "ann", "--db", db)
+    assert wire["before"] == {"risk.killSwitch": False, "risk.maxOrderQty": {}}
+    assert wire["after"] == {"risk.killSwitch": True, "risk.maxOrderQty": {"*": "50000"}}
+    row = ask("query", "--entity", "event", "streamId=settings", "--db", db)["content"][0]
+    assert (row["actor"], row["type"]) == ("ann", "SettingsChanged")
+    refused = ask("exec", _create("Z"), "--db", db, code=REFUSED)
+    assert refused["error"]["errorCode"] == "OMS-RISK-007"
+    shown = _words(oms("settings", "set", "risk.killSwitch=off", "--db", db).stdout)
+    assert "changed risk.killSwitch true -> false" in shown
+    assert not any(line.startswith(("state", "next")) for line in shown)
+    assert oms("exec", _create("Z"), "--db", db).exit_code == OK
+
+
+def test_settings_are_listed_with_what_was_changed(oms: Oms, ask: Ask, db: str) -> None:
+    oms("settings", "set", "routing=manual", "--db", db)
+    wire = ask("settings", "list", "--db", db)
+    assert [*wire["settings"]] == [*Settings.names()]
+    assert (wire["settings"]["routing"]["value"], wire["settings"]["routing"]["default"]) == ("manual", "auto")
+    assert wire["mode"] == "file"
+    assert any(line.startswith("routing manual ") for line in _words(oms("settings", "list", "--db", db).stdout))
+    assert ask("settings", "list")["settings"]["routing"]["value"] == "auto"
+
+
+def test_one_setting_is_told_in_full(oms: Oms, ask: Ask) -> None:
+    shown = _words(oms("settings", "get", "query.maxSize", "risk.maxNotional", "dayEnd").stdout)
+    assert "note fixed when the engine is opened" in shown
+    assert "value off" in shown
+    assert ask("settings", "get", "dayEnd", "--set", "dayEnd=17:30")["settings"]["dayEnd"]["value"] == "17:30"
+    assert ask("settings", "get", "dayend", code=REFUSED)["error"]["errorCode"] == "OMS-VAL-004"
+
+
+def test_a_preview_of_a_change_stores_nothing(oms: Oms, ask: Ask, db: str) -> None:
+    assert ask("settings", "set", "routing=manual", "--dry-run", "--db", db)["dryRun"] is True
+    assert "dry run, nothing stored" in oms("settings", "price", "IBM", "5", "--dry-run", "--db", db).stdout
+    assert ask("settings", "get", "routing", "--db", db)["settings"]["routing"]["value"] == "auto"
+
+
+def test_a_reference_price_is_posted(oms: Oms, ask: Ask, db: str) -> None:
+    oms("settings", "set", "risk.collarPercent=5", "--db", db)
+    assert ask("settings", "price", "ACME", "100", "--actor", "ann", "--db", db)["id"] == "settings"
+    error = ask("exec", _create("Z", symbol="ACME", price="106"), "--db", db, code=REFUSED)["error"]
+    assert error["violations"][0]["ruleId"] == "RSK-03"
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("set", "killSwitch=on"), REFUSED),
+        (("set", "routing=sideways"), REFUSED),
+        (("set", "routing=auto"), REFUSED),
+        (("price", "IBM", "0"), REFUSED),
+        (("set", "routing"), MISUSED),
+        (("set",), MISUSED),
+        (("price", "IBM"), MISUSED),
+        (("drop",), MISUSED),
+    ],
+)
+def test_a_change_that_cannot_be_made_says_why(words: tuple[str, ...], code: int, oms: Oms, db: str) -> None:
+    result = oms("settings", *words, "--db", db)
+    assert result.exit_code == code
+    assert "Traceback" not in result.output
+    with Engine.open(db) as engine:
+        assert engine.settings == Settings()
+
+
+@pytest.mark.parametrize("words", [("set", "routing=manual"), ("price", "IBM", "5"), ("list",), ("get", "routing")])
+def test_settings_of_a_database_that_is_not_there_are_no_settings(words: tuple[str, ...], ask: Ask) -> None:
+    error: Any = ask("settings", *words, "--db", "nowhere.db", code=MISUSED)["error"]
+    assert "there is no database" in error["detail"]
+    assert not Path("nowhere.db").exists()
+
+
+@pytest.mark.parametrize(
+    "words", [("settings", "set", "routing=manual"), ("settings", "price", "IBM", "5"), ("expire",)]
+)
+def test_what_changes_a_database_needs_one(words: tuple[str, ...], ask: Ask) -> None:
+    assert "give --db PATH" in ask(*words, code=MISUSED)["error"]["detail"]
