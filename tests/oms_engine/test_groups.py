@@ -426,6 +426,18 @@ def test_a_closed_member_gives_nothing_back(desk: Desk) -> None:
     assert "m1" in problem.detail
 
 
+def test_a_closed_member_gets_nothing_either(desk: Desk) -> None:
+    live_group(desk, "1", "1", "1")
+    desk.fill("g", "1")
+    desk.ok("OrderCancelCmd", orderId="g")
+    desk.ok("OrderCancelAcceptCmd", orderId="g")
+    desk.ok("OrderCloseCmd", orderId="m1")
+    more = {"orderId": "g", "execRefId": "e1", "lastQty": "3", "lastPx": "100"}
+    assert told(desk.refused("ExecutionCorrectCmd", **more)) == ("OMS-EXEC-004", "COR-02")
+    correct(desk, "g", "2", "100")
+    assert got(desk, "m1", "m2", "m3") == "0 1 1"
+
+
 def test_closing_a_group_leaves_its_members(desk: Desk) -> None:
     live_group(desk, "1", "1")
     desk.fill("g", "2")

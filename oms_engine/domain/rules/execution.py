@@ -11,7 +11,7 @@ from oms_engine.domain.commands import (
     ExecutionWhackCmd,
 )
 from oms_engine.domain.model import Execution, ExecutionReport, OrderState
-from oms_engine.domain.quantities import EXACT, ZERO, notional, open_quantity, subtract
+from oms_engine.domain.quantities import EXACT, ZERO, add, notional, open_quantity, subtract
 from oms_engine.domain.rules.envelope import folded, printable, readable, required, texts_and_numbers_fit
 from oms_engine.domain.rules.facts import Facts, RulesAbout, found, order_name, order_state, rule
 from oms_engine.domain.rules.order import is_signed
@@ -314,7 +314,20 @@ def _room(facts: Facts[ExecutionCorrectCmd]) -> Decimal:
         room = min(room, subtract(parent.quantity, parent.order.place_qty))
         if parent.order.state in OPEN_STATES:
             break
-    return room
+    return min(room, _room_of_members(facts, room))
+
+
+def _room_of_members(facts: Facts[ExecutionCorrectCmd], room: Decimal) -> Decimal:
+    """What the members of a group above, or of the order itself, may still get: those that are CLOSED nothing."""
+    group = [facts.order, *facts.above()][-1]
+    if not group.order.is_grouped_order:
+        return room
+    members = [state for name in group.members if (state := facts.around.order(name)) is not None]
+    free = subtract(ZERO, group.order.pending_alloc_qty)
+    for member in members:
+        if member.order.state is not State.CLOSED:
+            free = add(free, open_quantity(member))
+    return max(free, ZERO)
 
 
 CORRECT: tuple[Rule[Facts[ExecutionCorrectCmd]], ...] = (
