@@ -303,7 +303,7 @@ class Engine:
             return read_tree(connection, order)
 
     def pending_since(self, before: datetime) -> list[Order]:
-        """Orders whose cancel or replace request was last heard of before this time, oldest first."""
+        """Orders whose cancel or replace request was sent before this time and is not answered, oldest first."""
         with self._store.reading() as connection:
             return pending_orders(connection, before)
 

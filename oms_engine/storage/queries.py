@@ -204,8 +204,12 @@ def read_tree(connection: sqlite3.Connection, order: Order) -> Tree:
 
 
 def pending_orders(connection: sqlite3.Connection, before: datetime) -> list[Order]:
-    """Orders whose request waits for an answer and that did not change since a time, oldest first."""
-    where = "WHERE cancel_state IN (?, ?) AND updated_at < ? ORDER BY updated_at, id LIMIT ?"
+    """Orders whose cancel or replace request was sent before a time and waits for its answer, oldest request first."""
+    sent = (
+        "(SELECT max(recorded_at) FROM events WHERE stream_id = 'order-' || orders.order_id "
+        "AND type IN ('OrderCancelRequested', 'OrderReplaceRequested'))"
+    )
+    where = f"WHERE cancel_state IN (?, ?) AND {sent} < ? ORDER BY {sent}, id LIMIT ?"
     return _orders(connection, where, (CancelState.PCXL, CancelState.PMOD, instant_text(before), _MOST_IN_TREE))
 
 
