@@ -390,16 +390,20 @@ class Engine:
                 final_state=order.state,
                 error_message=f"{first} was refused after {order.state}: {forbidden[first]}",
                 profile=checked.profile,
-                next_states=next_states(checked.profile, order.state, forbidden),
+                next_states=next_states(checked.profile, order.state, forbidden, is_parent=bool(order.place_qty)),
             )
         if len(checked.path) > 1:
             return checked
-        return checked.model_copy(update={"next_states": next_states(checked.profile, order.state, forbidden)})
+        return checked.model_copy(
+            update={
+                "next_states": next_states(checked.profile, order.state, forbidden, is_parent=bool(order.place_qty))
+            }
+        )
 
     def next_states(self, order: Order) -> tuple[NextState, ...]:
         """What can follow, by this engine's lifecycle and by the order's own facts: no rejection after a fill."""
         forbidden = obstacles(order, self._clock())
-        return next_states(self.settings.lifecycle_profile, order.state, forbidden)
+        return next_states(self.settings.lifecycle_profile, order.state, forbidden, is_parent=bool(order.place_qty))
 
     def rebuild(self, progress: Progress = lambda _done, _all: None) -> int:
         """Write the read model anew from the events; returns how many events were read."""

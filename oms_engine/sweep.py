@@ -46,15 +46,20 @@ def expire_due(
         progress: Told after every order.
     """
     orders = due(engine, as_of)
+    previews = iter(engine.execute_many(map(_expiry, orders), dry_run=True).outcomes if dry_run else ())
     outcomes: list[Outcome] = []
     ended: set[str] = set()
     for number, order in enumerate(orders, 1):
-        if order.order_id not in ended:
-            command = {"type": "OrderExpireCmd", "orderId": order.order_id, "actor": "sweep"}
-            outcomes.append(engine.run(command, dry_run=dry_run))
-            ended |= {moved.after.order_id for moved in outcomes[-1].others if moved.after.state not in WORKING_STATES}
+        outcome = next(previews, None) if dry_run or order.order_id in ended else engine.run(_expiry(order))
+        if outcome is not None and order.order_id not in ended:
+            outcomes.append(outcome)
+            ended |= {moved.after.order_id for moved in outcome.others if moved.after.state not in WORKING_STATES}
         progress(number, len(orders))
     return outcomes
+
+
+def _expiry(order: Order) -> dict[str, str]:
+    return {"type": "OrderExpireCmd", "orderId": order.order_id, "actor": "sweep"}
 
 
 def overdue(engine: Engine, as_of: datetime) -> list[Order]:

@@ -56,7 +56,7 @@ TARGETS: Mapping[str, State] = {
 }
 """The state that a command wants an order to get into; a fill may or may not complete one."""
 
-CORRECTION_COMMANDS = "ExecutionWhackCmd or ExecutionBustCmd"
+CORRECTION_COMMANDS = "ExecutionWhackCmd, ExecutionBustCmd or ExecutionCorrectCmd"
 
 
 class NextState(Record):
@@ -131,16 +131,25 @@ def check_path(profile: Profile, start: State | None, path: Sequence[State]) -> 
     )
 
 
-def _command(state: State | None, target: State) -> str:
+def _command(state: State | None, target: State, *, is_parent: bool) -> str:
+    if is_parent and target is State.CXL:
+        return "OrderCancelCmd"
     usual = COMMAND_INTO[target]
     return SPECIAL_WAYS.get((state, target), usual) if state else usual
 
 
-def next_states(profile: Profile, state: State | None, forbidden: Collection[State] = ()) -> tuple[NextState, ...]:
-    """What can follow a state: the normal transitions that are not forbidden, in order, then the corrections."""
+def next_states(
+    profile: Profile, state: State | None, forbidden: Collection[State] = (), *, is_parent: bool = False
+) -> tuple[NextState, ...]:
+    """What can follow a state: the normal transitions that are not forbidden, in order, then the corrections.
+
+    A parent is cancelled by asking for it; it has no market of its own that could confirm.
+    """
     machine = MACHINES[profile]
     normal = tuple(
-        NextState(to=target, command=_command(state, target), correction=False, why=MEANINGS[target])
+        NextState(
+            to=target, command=_command(state, target, is_parent=is_parent), correction=False, why=MEANINGS[target]
+        )
         for target in State
         if machine.is_valid_transition(state, target) and target not in forbidden
     )

@@ -100,7 +100,7 @@ def test_what_can_follow_names_the_command_and_the_meaning() -> None:
     steps = next_states("standard", State.FILLED)
     assert [(step.to, step.command, step.correction) for step in steps] == [
         ("CLOSED", "OrderCloseCmd", False),
-        ("LIVE", "ExecutionWhackCmd or ExecutionBustCmd", True),
+        ("LIVE", "ExecutionWhackCmd, ExecutionBustCmd or ExecutionCorrectCmd", True),
     ]
     assert steps[0].why == MEANINGS[State.CLOSED]
     assert set(MEANINGS) == set(COMMAND_INTO) == set(State)

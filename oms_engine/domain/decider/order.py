@@ -129,7 +129,7 @@ def reject(facts: Facts[OrderRejectCmd], book: Book, _: NewId) -> str:
 
 
 def cancel(facts: Facts[OrderCancelCmd], book: Book, _: NewId) -> str:
-    """A cancel is asked of the market or of the children; what is not in the market is cancelled at once."""
+    """A cancel is asked of the market or of the children; what was never sent is cancelled at once."""
     state = facts.order
     order_id = state.order.order_id
     request = OrderCancelRequested(
@@ -138,8 +138,7 @@ def cancel(facts: Facts[OrderCancelCmd], book: Book, _: NewId) -> str:
         text=facts.command.text,
         origin=Origin.DESK if state.order.parent_order_id else Origin.CLIENT,
     )
-    nothing_in_market = state.order.state is State.NEW or (bool(state.children) and facts.at_rest(state))
-    if nothing_in_market:
+    if state.order.state is State.NEW:
         cancel_at_once(book, order_id, request)
     else:
         request_cancel(book, order_id, request)

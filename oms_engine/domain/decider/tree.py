@@ -257,7 +257,7 @@ def _release_new_children(book: Book, order_id: str) -> None:
 
 
 def cancel_at_once(book: Book, order_id: str, request: OrderCancelRequested, *, cause: str | None = None) -> None:
-    """Cancel an order of which nothing is in the market (PAR-19)."""
+    """Cancel an order that was never sent."""
     after = book.record(order_id, request, cause=cause)
     gone = OrderCancelled(cancelled_qty=open_quantity(after), unsolicited=False, followed_order_id=cause)
     end(book, order_id, gone, cause=cause)
@@ -278,7 +278,7 @@ def _ask_below(book: Book, order_id: str, request: OrderCancelRequested, cause: 
 
 
 def _answer_below(book: Book, order_id: str) -> None:
-    """A parent that was asked and has nothing in the market is cancelled at once, or stays if it cannot be."""
+    """A parent that was asked and has nothing in the market is cancelled at once (PAR-19), or stays if it cannot be."""
     state = book.order(order_id)
     for child in book.children(state):
         if child.children and child.order.cancel_state is CancelState.PCXL:

@@ -602,6 +602,8 @@ def obstacles(order: Order, now: datetime) -> dict[State, str]:
     found: dict[State, str] = {}
     if order.place_qty:
         found |= dict.fromkeys(_BY_THE_MARKET, "its children get these commands, and it follows them (PAR-16)")
+        if order.cancel_state is CancelState.PCXL:
+            found[State.CXL] = "its children answer the cancel that is pending (PAR-05)"
     if order.cum_qty:
         found[State.REJ] = "the order has fills; an order with fills is cancelled, not rejected (END-01)"
     if order.time_in_force is TimeInForce.GOOD_TILL_CANCEL:
