@@ -1,11 +1,11 @@
 """Which orders are over by now, and which wait too long for an answer? Asked by a person or a timer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 
 from oms_engine.domain.model import Order
 from oms_engine.domain.vocabulary import WORKING_STATES
-from oms_engine.engine import Engine
+from oms_engine.engine import MAX_BATCH, Engine
 from oms_engine.results import Outcome
 
 Progress = Callable[[int, int], None]
@@ -46,7 +46,7 @@ def expire_due(
         progress: Told after every order.
     """
     orders = due(engine, as_of)
-    previews = iter(engine.execute_many(map(_expiry, orders), dry_run=True).outcomes if dry_run else ())
+    previews = _previews(engine, orders) if dry_run else iter(())
     outcomes: list[Outcome] = []
     ended: set[str] = set()
     for number, order in enumerate(orders, 1):
@@ -56,6 +56,12 @@ def expire_due(
             ended |= {moved.after.order_id for moved in outcome.others if moved.after.state not in WORKING_STATES}
         progress(number, len(orders))
     return outcomes
+
+
+def _previews(engine: Engine, orders: Sequence[Order]) -> Iterator[Outcome]:
+    """What each would answer after those before it; every batch is taken back, so a new one starts from the book."""
+    for first in range(0, len(orders), MAX_BATCH):
+        yield from engine.execute_many(map(_expiry, orders[first : first + MAX_BATCH]), dry_run=True).outcomes
 
 
 def _expiry(order: Order) -> dict[str, str]:

@@ -218,7 +218,7 @@ def due_orders(connection: sqlite3.Connection, as_of: datetime, *, day_orders: b
     at = instant_text(as_of)
     where = (
         "WHERE state IN (?, ?) AND ((time_in_force = ? AND expire_time <= ?) "
-        "OR (? AND time_in_force = ? AND created_at <= ?)) ORDER BY id DESC LIMIT ?"
+        "OR (? AND time_in_force = ? AND created_at <= ?)) ORDER BY id DESC"
     )
     values: tuple[SqlValue, ...] = (
         *sorted(WORKING_STATES),
@@ -227,7 +227,6 @@ def due_orders(connection: sqlite3.Connection, as_of: datetime, *, day_orders: b
         int(day_orders),
         TimeInForce.DAY,
         at,
-        _MOST_IN_TREE,
     )
     return _orders(connection, where, values)
 
