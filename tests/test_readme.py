@@ -29,7 +29,7 @@ def test_every_link_leads_to_a_file() -> None:
 
 def test_every_script_that_is_named_is_there() -> None:
     named = {name for block in blocks("sh") for name in re.findall(r"^(scripts/\w+)", block, re.MULTILINE)}
-    assert {"scripts/demo", "scripts/test", "scripts/check"} == named
+    assert {"scripts/demo", "scripts/test", "scripts/check", "scripts/bench"} == named
     assert all(os.access(ROOT / name, os.X_OK) for name in named)
 
 
@@ -68,9 +68,12 @@ async def held(conversation: list[str]) -> list[tuple[str, Any]]:
     return answers
 
 
+CONVERSATIONS = [block.splitlines() for block in blocks("text") if block.startswith(">")]
+
+
 @pytest.mark.slow
-def test_the_conversation_is_held_as_shown() -> None:
-    (conversation,) = [block.splitlines() for block in blocks("text") if block.startswith(">")]
+@pytest.mark.parametrize("conversation", CONVERSATIONS, ids=["one order", "a tree"])
+def test_the_conversation_is_held_as_shown(conversation: list[str]) -> None:
     answers = asyncio.run(held(conversation))
     assert len(answers) > 5
     assert [(shown, came) for shown, came in answers if not within(json.loads(shown), came)] == []
@@ -109,5 +112,5 @@ def test_a_configuration_starts_the_server(block: str, tmp_path: Path) -> None:
         async with Client(StdioServerParameters(command=str(OMS), args=arguments)) as client:
             return len((await client.list_tools()).tools)
 
-    assert asyncio.run(tools()) == 11
+    assert asyncio.run(tools()) == 14
     assert (tmp_path / "orders.db").exists()
