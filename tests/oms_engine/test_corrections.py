@@ -219,3 +219,13 @@ def test_the_read_model_of_trees_and_groups_is_what_their_events_say(desk: Desk)
     assert desk.engine.rebuild() == desk.engine.counts()["events"]
     assert desk.rows(READ_MODEL) == before
     assert {row.status for row in allocations(desk)} == {"APPLIED", "REVERSED"}
+
+
+def test_a_restated_quantity_of_zero_is_out_of_range_and_not_missing(desk: Desk) -> None:
+    order_id = desk.given("PART")
+    asked = {"orderId": order_id, "execRefId": "e1", "lastQty": "0", "lastPx": "0"}
+    problem = desk.refused("ExecutionCorrectCmd", **asked)
+    assert [(found.rule_id, found.code, found.field) for found in problem.violations] == [
+        ("EX-03", "OMS-VAL-005", "lastQty"),
+        ("EX-03", "OMS-VAL-005", "lastPx"),
+    ]

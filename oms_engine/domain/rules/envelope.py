@@ -86,10 +86,15 @@ def required(field: str, name: str, remedy: str) -> Rule[AnyFacts]:
         "ENV-07",
         "OMS-VAL-003",
         field,
-        lambda f: bool(str(getattr(f.command, name) or "").strip()),
+        lambda f: _is_given(getattr(f.command, name)),
         lambda _: f"{field} is missing; {remedy}",
         scope="every command",
     )
+
+
+def _is_given(value: object) -> bool:
+    """A blank text is absent; a number is given, also when it is 0."""
+    return value is not None and bool(str(value).strip())
 
 
 def order_exists(rule_id: str) -> Rule[AnyFacts]:
