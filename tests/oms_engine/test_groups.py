@@ -172,7 +172,11 @@ def test_grp_08_an_untouched_group_is_dissolved(desk: Desk) -> None:
         ("OrderAcceptCmd", "orderId"),
         ("OrderRejectCmd", "orderId"),
         ("OrderCancelCmd", "orderId"),
+        ("OrderCancelAcceptCmd", "orderId"),
+        ("OrderCancelRejectCmd", "orderId"),
         ("OrderReplaceCmd", "orderId"),
+        ("OrderReplaceAcceptCmd", "orderId"),
+        ("OrderReplaceRejectCmd", "orderId"),
         ("OrderExpireCmd", "orderId"),
         ("OrderCloseCmd", "orderId"),
         ("OrderUngroupCmd", "groupOrderId"),
@@ -184,7 +188,9 @@ def test_grp_08_a_dissolved_group_accepts_no_further_command(kind: str, name: st
     desk = Desk(lifecycle__profile=profile)
     group(desk, "300", "200")
     desk.ok("OrderUngroupCmd", groupOrderId="g")
-    desk.refused(kind, **{name: "g"}, **({"orderQty": "5"} if kind == "OrderReplaceCmd" else {}))
+    problem = desk.refused(kind, **{name: "g"}, **({"orderQty": "5"} if kind == "OrderReplaceCmd" else {}))
+    rules = {violation.rule_id for violation in problem.violations}
+    assert rules & {"GRP-08", "RPL-10", "ALC-02", "END-03"}
     assert code(desk, "OrderCreateCmd", order=desk.asked(parentOrderId="g", orderQty="1")) == "OMS-STATE-002"
 
 

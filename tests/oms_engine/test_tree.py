@@ -634,6 +634,19 @@ def test_an_ended_order_takes_no_child(state: str, desk: Desk) -> None:
     assert told(problem) == ("OMS-STATE-003", "ORD-20")
 
 
+def test_a_child_is_ordered_in_units(desk: Desk) -> None:
+    fund = {"securityType": "MF", "side": "SUBSCRIBE", "ordType": "MARKET", "price": None}
+    root = client(desk, **fund)
+    below = desk.asked(parentOrderId=root, **fund, orderQty=None, cashOrderQty="50")
+    assert told(desk.refused("OrderCreateCmd", order=below)) == ("OMS-VAL-001", "ORD-20")
+
+
+def test_a_member_takes_no_child(desk: Desk) -> None:
+    group(desk, "500", "500")
+    problem = desk.refused("OrderCreateCmd", order=desk.asked(parentOrderId="m1", orderQty="1"))
+    assert told(problem) == ("OMS-STATE-002", "ORD-20")
+
+
 def test_an_order_that_trades_itself_takes_no_child_even_after_a_bust(desk: Desk) -> None:
     leaf = desk.given("PART")
     bust(desk, leaf)
