@@ -33,6 +33,13 @@ def root(desk: Desk, **order: object) -> None:
     desk.given("NEW", orderId="root", clOrdId="root", **order)
 
 
+def deep(desk: Desk) -> None:
+    """Root of 1000 and the levels level1 to level32 below it, all NEW."""
+    root(desk)
+    for level in range(1, 33):
+        kid(desk, f"level{level}", "1000", "NEW", parent=f"level{level - 1}" if level > 1 else "root")
+
+
 def unplaced(desk: Desk) -> None:
     """NEW root of 1000, NEW kid of 600."""
     root(desk)
@@ -281,6 +288,7 @@ CHILDREN: list[Row] = [
     ("OrderCreateCmd", "ORD-20", STATE2, "parentOrderId", waiting_above, {"parentOrderId": "new"}, {}),
     ("OrderCreateCmd", "ORD-20", STATE2, "parentOrderId", grouped, {"parentOrderId": "m1", "orderQty": "1"}, {}),
     ("OrderCreateCmd", "ORD-20", STATE2, "parentOrderId", dissolved, {"parentOrderId": "g", "orderQty": "1"}, {}),
+    ("OrderCreateCmd", "ORD-20", VAL5, "parentOrderId", deep, {"parentOrderId": "level32"}, {}),
     ("OrderCreateCmd", "ORD-20", VAL1, "symbol", root, {"parentOrderId": "root", "symbol": "MSFT"}, {}),
     ("OrderCreateCmd", "ORD-20", VAL1, "side", root, {"parentOrderId": "root", "side": "SELL"}, {}),
     (

@@ -14,6 +14,9 @@ from oms_engine.framework.validation import Rule
 PENDING = frozenset({CancelState.PCXL, CancelState.PMOD})
 """What cancelState says while a request waits for its answer."""
 
+MAX_DEPTH = 32
+"""The most levels below a root: every level takes part in each change at the bottom, within one transaction."""
+
 
 def acts_for_itself(command: str) -> tuple[Rule[AnyFacts], ...]:
     """A member acts through its group, a dissolved group not at all."""
@@ -116,6 +119,11 @@ def _has_parent(_: NewOrder, facts: Facts[Any]) -> bool:
     return facts.state is None and facts.parent() is not None
 
 
+def _level(facts: Facts[Any]) -> int:
+    """How many levels below its root the child would stand."""
+    return sum(1 for _ in facts.above())
+
+
 def _would_place(order: NewOrder, facts: Facts[Any]) -> Decimal:
     return add(_parent(facts).order.place_qty, order.order_qty or ZERO)
 
@@ -160,6 +168,17 @@ CHILD: tuple[Rule[Facts[Any]], ...] = (
         lambda _, f: not is_member(_parent(f)) and not is_dissolved(_parent(f)),
         lambda _, f: (
             f"{_name(_parent(f))} is a member of a group or a dissolved group; a group's children stand below the group"
+        ),
+        applies=_has_parent,
+    ),
+    on_order(
+        "ORD-20",
+        "OMS-VAL-005",
+        "parentOrderId",
+        lambda _, f: _level(f) <= MAX_DEPTH,
+        lambda _, f: (
+            f"a child of {_name(_parent(f))} would stand {_level(f)} levels below its root, and a tree has at most "
+            f"{MAX_DEPTH}; place it below an order that stands higher"
         ),
         applies=_has_parent,
     ),
