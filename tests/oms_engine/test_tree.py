@@ -42,6 +42,34 @@ def test_an_order_takes_its_place_below_its_parent(desk: Desk) -> None:
     assert [order.place_qty for order in places] == [600, 300, 100, 0]
 
 
+def chain(desk: Desk, levels: int, state: str) -> list[str]:
+    """A client order of 1000 and so many levels of one child each, in this state."""
+    orders = [client(desk)]
+    for _ in range(levels):
+        orders.append(child(desk, orders[-1], "1000", state))
+    return orders
+
+
+def test_the_deepest_tree_is_filled_and_cancelled_from_the_bottom(desk: Desk) -> None:
+    orders = chain(desk, 32, "LIVE")
+    desk.fill(orders[-1], "300")
+    assert {book(desk, each) for each in orders} == {"LIVE 300/700"}
+    desk.ok("OrderCancelCmd", orderId=orders[0])
+    assert {desk.order(each).cancel_state for each in orders} == {"PCXL"}
+    desk.ok("OrderCancelAcceptCmd", orderId=orders[-1])
+    assert {book(desk, each) for each in orders} == {"CXL 300/0"}
+    bust(desk, orders[-1])
+    assert {book(desk, each) for each in orders} == {"CXL 0/0"}
+
+
+def test_ord_20_a_tree_has_no_more_levels_than_that(desk: Desk) -> None:
+    lowest = chain(desk, 32, "NEW")[-1]
+    problem = desk.refused("OrderCreateCmd", order=desk.asked(parentOrderId=lowest, orderQty="1"))
+    assert told(problem) == ("OMS-VAL-005", "ORD-20")
+    assert "33 levels" in problem.violations[0].message
+    assert "at most 32; place it below an order that stands higher" in problem.violations[0].message
+
+
 def test_a_market_order_stands_below_a_group(desk: Desk) -> None:
     market = child(desk, group(desk, "500", "500"), "1000")
     assert (desk.order(market).role, desk.order(market).root_order_id) == ("MARKET", "g")
@@ -320,6 +348,28 @@ def test_par_08_a_parent_with_fills_is_cancelled_by_a_rejection(desk: Desk) -> N
     desk.ok("OrderRejectCmd", orderId=second)
     assert book(desk, root) == "CXL 300/0"
     assert payload(desk, root, "OrderCancelled")["unsolicited"] is True
+
+
+@pytest.mark.parametrize("profile", ["desk", "standard"])
+def test_par_08_hears_the_rejection_of_a_child_that_was_never_placed(profile: str) -> None:
+    desk = profiled(profile)
+    root, first = tree(desk, "1000", "500")
+    held = child(desk, root, "500", "NEW")
+    desk.fill(first, "500")
+    if profile == "standard":
+        desk.ok("OrderPlaceCmd", orderId=held)
+    desk.ok("OrderRejectCmd", orderId=held)
+    assert book(desk, root) == "CXL 500/0"
+    told = {"cancelledQty": "500", "unsolicited": True, "followedOrderId": held}
+    assert payload(desk, root, "OrderCancelled") == told
+
+
+def test_par_08_leaves_a_parent_of_which_nothing_was_placed() -> None:
+    desk = profiled("desk")
+    root = client(desk)
+    held = child(desk, root, "1000", "NEW")
+    desk.ok("OrderRejectCmd", orderId=held)
+    assert (book(desk, root), desk.order(root).place_qty) == ("NEW 0/1000", 0)
 
 
 def test_par_09_an_expiry_goes_up_through_all_levels(desk: Desk) -> None:

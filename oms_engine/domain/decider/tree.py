@@ -70,7 +70,8 @@ class Situation:
     @property
     def ended_whole_by_market(self) -> bool:
         """Did the market end the last open child of a parent whose whole quantity was placed?"""
-        if self.before is None or self.before.order.state not in WORKING_STATES or self.waits_for_cancel:
+        was_open = self.before is not None and self.before.order.state in OPEN_STATES
+        if not was_open or self.parent.order.state not in WORKING_STATES or self.waits_for_cancel:
             return False
         was = self.book.before(self.parent.order.order_id)
         placed = was is not None and was.order.place_qty == self.parent.order.order_qty
