@@ -16,14 +16,17 @@ from oms_engine.domain.events import (
     OrderCancelRequested,
     OrderCreated,
     OrderReplaceRequested,
+    QuoteAccepted,
     QuoteCreated,
+    QuoteExpired,
+    QuoteRejected,
     QuoteRequested,
     Share,
     StoredEvent,
 )
 from oms_engine.domain.filters import ENTITIES
 from oms_engine.domain.model import Allocation, OrderState, QuoteRequestState, ReplaceTerms, StreamState
-from oms_engine.domain.vocabulary import AllocStatus, Direction
+from oms_engine.domain.vocabulary import AllocStatus, Direction, Role
 from oms_engine.record import instant_text
 from oms_engine.storage.codec import RowCodec
 from oms_engine.storage.event_store import EventStore, all_by_stream
@@ -149,11 +152,27 @@ def _project_quotes(connection: sqlite3.Connection, events: Sequence[StoredEvent
     else:
         connection.execute(_UPDATE_REQUEST, (*QUOTE_REQUESTS.row(request), request.id))
     created = {stored.payload.quote_id for stored in events if isinstance(stored.payload, QuoteCreated)}
-    for quote in after.quotes.values():
-        if quote.quote_id in created:
-            connection.execute(_INSERT_QUOTE, QUOTES.row(quote))
-        else:
-            connection.execute(_UPDATE_QUOTE, (*QUOTES.row(quote), quote.id))
+    connection.executemany(_INSERT_QUOTE, [QUOTES.row(after.quotes[name]) for name in sorted(created)])
+    ended = [after.quotes[name] for name in sorted(_ended(events, after) - created)]
+    connection.executemany(_UPDATE_QUOTE, [(*QUOTES.row(quote), quote.id) for quote in ended])
+
+
+def _ended(events: Iterable[StoredEvent], after: QuoteRequestState) -> set[str]:
+    """The quotes that these events end: the one that an event names, all of the request where it names none."""
+    ended: set[str] = set()
+    for stored in events:
+        match stored.payload:
+            case (
+                QuoteAccepted(quote_id=str(quote_id))
+                | QuoteRejected(quote_id=str(quote_id))
+                | QuoteExpired(quote_id=str(quote_id))
+            ):
+                ended.add(quote_id)
+            case QuoteRejected() | QuoteExpired():
+                ended.update(after.quotes)
+            case _:
+                pass
+    return ended
 
 
 def _client_order_ids(events: Iterable[StoredEvent], order_id: str) -> list[tuple[str, str, str, str]]:
@@ -161,7 +180,8 @@ def _client_order_ids(events: Iterable[StoredEvent], order_id: str) -> list[tupl
     for stored in events:
         match stored.payload:
             case OrderCreated(session_id=session_id, cl_ord_id=cl_ord_id) as created:
-                rows.append((session_id, cl_ord_id, order_id, created_hash(created)))
+                asked = "" if created.role is Role.GROUP else created_hash(created)
+                rows.append((session_id, cl_ord_id, order_id, asked))
             case (
                 OrderCancelRequested(session_id=str(session_id), cl_ord_id=str(cl_ord_id))
                 | OrderReplaceRequested(session_id=str(session_id), cl_ord_id=str(cl_ord_id))

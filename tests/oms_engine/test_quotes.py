@@ -30,6 +30,8 @@ AT_ONE = "2026-01-02T13:00:00Z"
 
 Fields = dict[str, object]
 
+QUOTED: Fields = {"quoteReqId": "R1", "price": "101.5"}
+
 
 def ask(desk: Desk, name: str = "R1", **fields: object) -> str:
     asked = {"quoteReqId": name, "symbol": "IBM", "quantity": "500"} | fields
@@ -178,6 +180,21 @@ def test_a_request_without_quotes_ends_too(desk: Desk, kind: str, end: str) -> N
     ask(desk)
     desk.ok(kind, quoteRequestId="R1")
     assert states(desk) == {"R1": end}
+
+
+def test_a_quote_writes_only_the_rows_that_change(desk: Desk) -> None:
+    def rows_written(kind: str, **fields: object) -> int:
+        before = desk.engine._store.connection.total_changes
+        desk.ok(kind, **fields)
+        return desk.engine._store.connection.total_changes - before
+
+    ask(desk)
+    first, second, *_ = (rows_written("QuoteCreateCmd", quote=QUOTED | {"quoteId": f"Q{n}"}) for n in range(1, 10))
+    assert first == second
+    assert rows_written("QuoteCreateCmd", quote=QUOTED | {"quoteId": "Q10"}) == first
+    assert rows_written("QuoteRejectCmd", quoteId="Q1") == first
+    assert rows_written("QuoteRejectCmd", quoteReqId="R1") == first + 9
+    assert set(states(desk).values()) == {"REJECTED"}
 
 
 def test_a_quote_makes_no_order(desk: Desk) -> None:
