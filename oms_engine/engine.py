@@ -82,6 +82,7 @@ class Engine:
     ) -> None:
         self.session_id = session_id
         self._opened_with = settings
+        self._own: Mapping[str, Any] = {}
         self._effective = (SettingsState(), settings)
         self._pace = _Pace()
         self._store = store
@@ -99,6 +100,7 @@ class Engine:
         clock: Clock = utc_now,
         new_id: NewId = random_id,
         session_id: str = "engine",
+        keep_settings: bool = True,
     ) -> Self:
         """Open or create a store.
 
@@ -108,7 +110,9 @@ class Engine:
                 set there, with an event, as SettingsChangeCmd does.
             clock: Gives the time; time never comes from anywhere else.
             new_id: Makes an id with a given prefix.
-            session_id: Session of commands that name none.
+            session_id: Session of commands that name none, and the actor that sets the settings.
+            keep_settings: False lets the settings hold for this engine only and stores nothing, for whoever only reads
+                or previews.
 
         Raises:
             StoreUnavailable: The file is foreign, newer, broken or unreachable; it is left as it is.
@@ -118,11 +122,13 @@ class Engine:
         if misspelt := misspelt_roles(chosen):
             raise SettingsError(misspelt)
         given = chosen.given()
-        fixed = Settings.of({key: value for key, value in given.items() if key in FIXED_AT_OPENING})
+        for_store = {key: value for key, value in given.items() if key not in FIXED_AT_OPENING}
+        held = chosen if not keep_settings else Settings.of({k: v for k, v in given.items() if k in FIXED_AT_OPENING})
         store = EventStore.open(url, refill=refill)
-        engine = cls(store, settings=fixed, clock=clock, new_id=new_id, session_id=session_id)
+        engine = cls(store, settings=held, clock=clock, new_id=new_id, session_id=session_id)
         try:
-            engine._set({key: value for key, value in given.items() if key not in FIXED_AT_OPENING})
+            engine._own = {} if keep_settings else for_store
+            engine._set(for_store)
         except BaseException:
             engine.close()
             raise
@@ -130,12 +136,17 @@ class Engine:
 
     def _set(self, wanted: Mapping[str, Any]) -> None:
         """Settings named when opening are set in the store, so that what is decided under them can be explained."""
-        now = self.settings.to_wire()
-        changes = {key: value for key, value in wanted.items() if now[key] != value}
-        if changes:
+        changes = self._differences(wanted)
+        while changes:
             result = self.execute({"type": "SettingsChangeCmd", "changes": changes})
-            if not result.ok:
+            before, changes = changes, {} if result.ok else self._differences(wanted)
+            if changes == before:
                 raise SettingsError(f"the settings given cannot be set: {result.message}")
+
+    def _differences(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
+        """What is wanted and not set; another process may be setting the same."""
+        now = self.settings.to_wire()
+        return {key: value for key, value in wanted.items() if now[key] != value}
 
     def __enter__(self) -> Self:
         return self
@@ -156,9 +167,19 @@ class Engine:
     def _settings_now(self, changed: SettingsState) -> Settings:
         known, settings = self._effective
         if known is not changed and known.values != changed.values:
-            settings = self._opened_with.with_changes(changed.values)
+            settings = self._opened_with.with_changes({**changed.values, **self._own})
             self._effective = (changed, settings)
         return settings
+
+    @property
+    def posted_prices(self) -> Mapping[str, Decimal]:
+        """The reference prices by symbol that were posted; they come before those of the settings."""
+        with self._store.reading():
+            return self._store.settings().prices
+
+    def now(self) -> datetime:
+        """The time of this engine's clock."""
+        return self._clock()
 
     @property
     def mode(self) -> str:
@@ -319,7 +340,7 @@ class Engine:
             return list(self._store.stream(stream_of(order_id)))
 
     def events(self, *, after: int = 0, limit: int = 500) -> list[StoredEvent]:
-        """Events of all orders behind a global position, in order of position."""
+        """Events of all streams behind a global position, in order of position."""
         with self._store.reading():
             return self._store.events(after=after, limit=limit)
 
@@ -332,10 +353,10 @@ class Engine:
         page: int | str = 0,
         size: int | str | None = None,
     ) -> Page:
-        """Ask for orders, executions or events.
+        """Ask for orders, executions, allocations, quotes, quote requests or events.
 
         Args:
-            entity: `order`, `execution` or `event`.
+            entity: `order`, `execution`, `allocation`, `quote`, `quote_request` or `event`.
             where: Conditions as `field=value`, `field__op=value` or {field, op, value}; all must hold.
             sort: `field,DESC;field2,ASC`; newest first when empty.
             page: Page from 0.
@@ -430,21 +451,25 @@ class Engine:
 
 
 class _Pace:
-    """How many commands each session sent in the last second; kept only while somebody asks."""
+    """How many commands each session sent to this engine in the last second."""
 
     def __init__(self) -> None:
         self._sent: dict[str, deque[datetime]] = {}
 
-    def count(self, session_id: str, now: datetime, *, counts: bool) -> int:
-        """Note a command, unless it does not count, and say how many there were in the last second."""
-        sent = self._sent.setdefault(session_id, deque(maxlen=_MOST_COUNTED))
-        if counts:
-            sent.append(now)
+    def count(self, session_id: str, now: datetime) -> int:
+        """How many commands of a session were noted in the last second."""
+        sent = self._sent.get(session_id, deque())
         while sent and now - sent[0] >= _SECOND:
             sent.popleft()
+        return len(sent)
+
+    def note(self, session_id: str, now: datetime) -> None:
+        """A command was sent."""
+        sent = self._sent.pop(session_id, None) or deque(maxlen=_MOST_COUNTED)
+        sent.append(now)
+        self._sent[session_id] = sent
         if len(self._sent) > _MOST_SESSIONS:
             del self._sent[next(iter(self._sent))]
-        return len(sent)
 
 
 class _Unit:
@@ -475,9 +500,11 @@ class _Unit:
 
     def begin(self, context: OrderTaskContext) -> None:
         """Count the command, where a limit asks for it."""
-        if context.settings.risk_max_commands_per_second is not None and context.command is not None:
-            counts = not (self.dry_run or isinstance(context.command, OrderCancelCmd))
-            self._recent = self._pace.count(context.session_id, context.now, counts=counts)
+        if context.settings.risk_max_commands_per_second is None or isinstance(context.command, OrderCancelCmd):
+            return
+        self._recent = self._pace.count(context.session_id, context.now) + 1
+        if not self.dry_run:
+            self._pace.note(context.session_id, context.now)
 
     def order(self, order_id: str) -> OrderState | None:
         return self._store.load(order_id)
@@ -498,7 +525,7 @@ class _Unit:
             self._open_orders[account] = open_orders(self._store.connection, account)
         return self._open_orders[account]
 
-    def recent_commands(self, session_id: str) -> int:  # noqa: ARG002 - a unit is that of one command
+    def recent_commands(self) -> int:
         return self._recent
 
     def write(
@@ -513,11 +540,11 @@ class _Unit:
             self._store.append(events)
             project(self._store.connection, events, states)
             self._store.remember(command_id, payload_hash, main, events)
+        self._store.hold(states)
         if self._nested:
             self._store.release()
         elif not self.dry_run:
             self._store.commit()
-            self._store.keep(states)
         return "dry run: nothing is stored" if self.dry_run else ""
 
     def publish(self, events: Sequence[StoredEvent]) -> list[str]:

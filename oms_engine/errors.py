@@ -159,6 +159,9 @@ CODES: dict[str, ErrorCode] = {
 }
 """Every error code with what it means on every surface."""
 
+_OTHER = ErrorCode(400, False, "rule of another catalogue", "read what the rule of that catalogue says", "")  # noqa: FBT003 - a row of the table
+"""What a code means that a user's own rules brought along."""
+
 
 class Problem(Record):
     """Problem details of a refusal (RFC 9457), the same on every surface.
@@ -247,7 +250,7 @@ def problem(
     retryable: bool | None = None,
 ) -> Problem:
     """The problem details of one refusal; title, status, hint and citation come from the code's row in `CODES`."""
-    row = CODES[code]
+    row = CODES.get(code, _OTHER)
     return Problem(
         type=f"urn:oms:error:{code.lower()}",
         title=row.title,

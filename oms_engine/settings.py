@@ -84,15 +84,23 @@ def _switch(value: object) -> object:
 
 def _why(error: ErrorDetails) -> str:
     """What is wrong with a setting and what would be right, in our words."""
+    context = error.get("ctx", {})
     match error["type"]:
         case "literal_error":
-            return f"use one of {str(error['ctx']['expected']).replace(' or ', ', ')}"
+            why = f"use one of {str(context['expected']).replace(' or ', ', ')}"
         case "bool_parsing" | "bool_type":
-            return "use true or false"
+            why = "use true or false"
         case "int_parsing" | "int_type" | "int_from_float":
-            return "use a whole number"
+            why = "use a whole number"
+        case "string_pattern_mismatch":
+            why = "write HH:MM in UTC, such as 21:00"
+        case "greater_than_equal":
+            why = f"give {context['ge']} or more"
+        case "less_than_equal":
+            why = f"give {context['le']} or less"
         case _:
-            return str(error["msg"]).removeprefix("Value error, ")
+            why = str(error["msg"]).removeprefix("Value error, ")
+    return why
 
 
 Level = Literal["SENIOR_TRADER", "HEAD_OF_TRADING", "RISK_COMMITTEE"]
@@ -210,7 +218,9 @@ class Settings(BaseModel):
         default=False, alias="risk.killSwitch", description="on stops everything but cancels and facts (RSK-07)"
     )
     risk_max_commands_per_second: OptionalNumber = Field(
-        None, alias="risk.maxCommandsPerSecond", description="most commands of a session in a second (RSK-08)"
+        None,
+        alias="risk.maxCommandsPerSecond",
+        description="most commands of a session in a second, counted by each engine (RSK-08)",
     )
     risk_reference_price: Annotated[dict[str, Exact], BeforeValidator(_from_text)] = Field(
         default_factory=dict, alias="risk.referencePrice", description="reference price by symbol (RSK-02, 03, 06)"

@@ -3,9 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, time, timedelta
 
+from oms_engine.domain.catalogue import violation
 from oms_engine.domain.model import Order
 from oms_engine.domain.vocabulary import WORKING_STATES
 from oms_engine.engine import MAX_BATCH, Engine
+from oms_engine.errors import Refused, problem_of
+from oms_engine.record import instant_text
 from oms_engine.results import Outcome
 
 Progress = Callable[[int, int], None]
@@ -44,7 +47,13 @@ def expire_due(
         as_of: The time by which an order must have ended; it becomes no part of the events, which carry the clock.
         dry_run: Say what would happen and store nothing.
         progress: Told after every order.
+
+    Raises:
+        Refused: OMS-VAL-005 for a time in the future: nothing has ended by then yet.
     """
+    if as_of > engine.now():
+        message = f"as_of {instant_text(as_of)} lies in the future; orders expire when their time has come"
+        raise Refused(problem_of([violation("END-02", "OMS-VAL-005", "as_of", message)]))
     orders = due(engine, as_of)
     previews = _previews(engine, orders) if dry_run else iter(())
     outcomes: list[Outcome] = []

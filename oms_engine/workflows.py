@@ -226,12 +226,13 @@ def _validate_transaction(context: OrderTaskContext) -> TaskResult | None:
     context.repeat = _repeated_create(context) if readable else None
     if context.repeat:
         return TaskResult.success(context.repeat.message)
-    violations = _ask(context, TRANSACTION).violations
-    if any(found.rule_id in _ALONE for found in violations):
+    found = _ask(context, TRANSACTION)
+    violations = found.violations
+    if any(told.rule_id in _ALONE for told in violations):
         return _refuse(context, violations)
     if context.draft.envelope or violations:
         return _refuse(context, (*context.draft.envelope, *violations))
-    return None
+    return _told(warning.message for warning in found.warnings)
 
 
 def _caller(context: OrderTaskContext) -> Caller:
@@ -256,8 +257,11 @@ def _repeated_create(context: OrderTaskContext) -> Repeat | None:
     if not isinstance(command, OrderCreateCmd) or command.order is None or facts.used_by is None:
         return None
     used = facts.used_by
+    before = context.ledger.order(used.order_id)
     same_id = command.order.order_id in {None, used.order_id}
-    if facts.command_id_taken or not same_id or used.payload_hash != asked_hash(command.order, context.settings):
+    if facts.command_id_taken or not same_id or before is None:
+        return None
+    if used.payload_hash != asked_hash(command.order, before.order.asset_class):
         return None
     told = "this order was created before under the same sessionId and clOrdId"
     return Repeat(stream_of(used.order_id), None, told)
@@ -278,8 +282,10 @@ def _state_transition(context: OrderTaskContext) -> TaskResult | None:
     if late is not None:
         context.repeat = late
         return TaskResult.success(late.message)
-    violations = _ask(context, LIFECYCLE).violations
-    return _refuse(context, violations) if violations else None
+    found = _ask(context, LIFECYCLE)
+    if found.violations:
+        return _refuse(context, found.violations)
+    return _told(warning.message for warning in found.warnings)
 
 
 def _late_answer(context: OrderTaskContext) -> Repeat | None:
@@ -299,16 +305,18 @@ def _late_answer(context: OrderTaskContext) -> Repeat | None:
 
 
 def _business_rules(context: OrderTaskContext) -> TaskResult | None:
-    violations = _ask(context, BUSINESS).violations
-    if violations:
-        return _refuse(context, violations)
+    found = _ask(context, BUSINESS)
+    if found.violations:
+        return _refuse(context, found.violations)
     book = Book(context.ledger, _stamp(context), context.ledger.next_position(), context.machine, context.settings)
     context.main = decide(context.known_facts, book, context.new_id)
     context.events = book.events(context.main)
     context.states = book.touched()
     context.found_before = book.orders_before()
     context.broken = tuple(broken_invariants(book))
-    return TaskResult.failed("; ".join(context.broken)) if context.broken else None
+    if context.broken:
+        return TaskResult.failed("; ".join(context.broken))
+    return _told(warning.message for warning in found.warnings)
 
 
 def _stamp(context: OrderTaskContext) -> Stamp:

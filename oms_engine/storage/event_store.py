@@ -23,8 +23,8 @@ from oms_engine.storage.schema import Refill, prepare
 
 MEMORY = ":memory:"
 
-_KEPT = 1_000
-"""Streams that are remembered, those that changed last."""
+_KEPT = 5_000
+"""Streams that are remembered, those that were used last."""
 
 _LAST = 2**63 - 1
 """No version and no position of SQLite's integers lies behind this one."""
@@ -66,8 +66,9 @@ class EventStore:
         self.connection = connection
         self.in_memory = in_memory
         self._lock = threading.RLock()
-        self._states: dict[str, StreamState] = {}
-        self._has_written = False
+        self._committed: dict[str, StreamState] = {}
+        self._open: dict[str, StreamState] | None = None
+        self._trial: dict[str, StreamState] = {}
 
     @classmethod
     def open(cls, url: str = MEMORY, *, refill: Refill | None = None, busy_seconds: float = 5.0) -> "EventStore":
@@ -126,11 +127,12 @@ class EventStore:
         """Hold the write lock of the database; what was not committed when the block ends is rolled back."""
         with self._lock, translated():
             self.connection.execute("BEGIN IMMEDIATE")
-            self._has_written = False
+            self._open = {}
             try:
                 yield
             finally:
-                self._has_written = False
+                self._open = None
+                self._trial.clear()
                 if self.connection.in_transaction:
                     self.connection.execute("ROLLBACK")
 
@@ -138,6 +140,7 @@ class EventStore:
         """Make everything written in the open transaction durable."""
         with translated():
             self.connection.execute("COMMIT")
+        self._remember({**(self._open or {}), **self._trial})
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -146,6 +149,7 @@ class EventStore:
         try:
             yield
         finally:
+            self._trial.clear()
             self.connection.execute("ROLLBACK TO command")
             self.connection.execute("RELEASE command")
 
@@ -153,6 +157,9 @@ class EventStore:
         """Keep what the open savepoint wrote; its block then has nothing left to roll back."""
         self.connection.execute("RELEASE command")
         self.connection.execute("SAVEPOINT command")
+        if self._open is not None:
+            self._open.update(self._trial)
+        self._trial.clear()
 
     def next_position(self) -> int:
         """The position that the next event will have; stays true while the write lock is held."""
@@ -160,7 +167,6 @@ class EventStore:
 
     def append(self, events: Sequence[StoredEvent]) -> None:
         """Write events at the positions and versions they carry; a version that is taken raises StoreRolledBack."""
-        self._has_written = True
         self.connection.executemany(_INSERT_EVENT, [_row(event) for event in events])
 
     def remember(self, command_id: str, payload_hash: str, main: str, events: Sequence[StoredEvent]) -> None:
@@ -212,22 +218,36 @@ class EventStore:
         return state if isinstance(state, SettingsState) else SettingsState()
 
     def state(self, stream_id: str, *, up_to: int | None = None) -> StreamState | None:
-        """What the events of a stream lead to; only those behind the version that `keep` remembers are read."""
+        """What the events of a stream lead to.
+
+        While the write lock is held nobody else adds to a stream, so it is read once; otherwise what is remembered is a
+        start, and only the events behind it are read.
+        """
         if up_to is not None:
             return fold_stream(stream_id, self.stream(stream_id, up_to=up_to))
-        known = self._states.get(stream_id)
+        state = self._trial.get(stream_id) or (self._open or {}).get(stream_id)
+        if state is not None:
+            return state
+        known = self._committed.get(stream_id)
         state = fold_stream(stream_id, self.stream(stream_id, after=known.version if known else 0), known)
-        if state is not None and state is not known and not self._has_written:
-            self.keep({stream_id: state})
+        if state is not None:
+            if self._open is None:
+                self._remember({stream_id: state})
+            else:
+                self._open[stream_id] = state
         return state
 
-    def keep(self, states: Mapping[str, StreamState]) -> None:
-        """Remember streams whose events are committed: they never change, so they stay true as a start."""
+    def hold(self, states: Mapping[str, StreamState]) -> None:
+        """Let these states stand for what was appended, until the transaction or its savepoint ends."""
+        self._trial.update(states)
+
+    def _remember(self, states: Mapping[str, StreamState]) -> None:
+        """Keep streams whose events are committed: those never change, so the states stay true as a start."""
         for stream_id, state in states.items():
-            self._states.pop(stream_id, None)
-            self._states[stream_id] = state
-        while len(self._states) > _KEPT:
-            del self._states[next(iter(self._states))]
+            self._committed.pop(stream_id, None)
+            self._committed[stream_id] = state
+        while len(self._committed) > _KEPT:
+            del self._committed[next(iter(self._committed))]
 
     def stream(self, stream_id: str, *, after: int = 0, up_to: int | None = None) -> Iterator[StoredEvent]:
         """The events of one stream in order of version, from behind `after` up to a version."""

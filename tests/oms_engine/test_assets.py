@@ -12,7 +12,7 @@ from oms_engine.domain.model import NewOrder
 from oms_engine.domain.rules.assets import EVERY_CLASS, PACKS, classify
 from oms_engine.domain.rules.facts import Facts
 from oms_engine.domain.vocabulary import AssetClass, SecurityType, Side
-from oms_engine.framework.validation import Rule
+from oms_engine.framework.validation import Rule, Severity
 from oms_engine.settings import Settings
 from tests.oms_engine.desk import Desk
 
@@ -357,3 +357,25 @@ def test_a_digital_asset_is_told_on_either_side_of_either_sign() -> None:
     for asset, sign in product(sorted(SETTINGS.digital_assets), "/-"):
         for symbol in (f"{asset}{sign}USD", f"USD{sign}{asset}", asset):
             assert classify(NewOrder(symbol=symbol), SETTINGS) is AssetClass.DIGITAL_ASSET
+
+
+@pytest.mark.parametrize("code", ["ACME-001", "OMS-STATE-002", "OMS-ORDER-004", "OMS-ORDER-001"])
+@pytest.mark.parametrize("severity", [Severity.REJECT, Severity.WARN])
+def test_a_rule_of_a_users_own_pack_is_told_whatever_its_code(
+    code: str, severity: Severity, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own: Rule[Any] = Rule(
+        id="ACME-1",
+        code=code,
+        description="ours",
+        field="symbol",
+        holds=lambda _: False,
+        message=lambda _: "our house does not trade this",
+        citation="ours.md",
+        severity=severity,
+    )
+    monkeypatch.setitem(PACKS, AssetClass.GENERIC, (own,))
+    desk = Desk()
+    result = desk.create(assetClass="GENERIC")
+    assert result.ok is (severity is Severity.WARN)
+    assert "our house does not trade this" in [task.message for task in result.tasks]

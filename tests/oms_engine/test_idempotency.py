@@ -183,3 +183,18 @@ def test_a_repeat_in_a_preview_answers_as_a_repeat(desk: Desk) -> None:
     create = {"type": "OrderCreateCmd", "order": desk.asked(), "commandId": "K1"}
     desk.engine.execute(create)
     assert desk.engine.preview(create).duplicate
+
+
+def test_a_group_under_the_same_client_order_id_is_no_repeat_of_an_order(desk: Desk) -> None:
+    members = [desk.given("NEW") for _ in range(2)]
+    desk.ok("OrderGroupCmd", memberOrderIds=members, groupOrderId="g")
+    terms = desk.asked(clOrdId="g", orderId=None, orderQty="2000", handlInst="MANUAL")
+    assert desk.refused("OrderCreateCmd", order=terms).error_code == "OMS-ORDER-002"
+
+
+def test_a_repeat_stays_one_when_the_settings_would_call_its_class_another_now(desk: Desk) -> None:
+    order = desk.asked(symbol="AB-CD")
+    first = desk.ok("OrderCreateCmd", order=order)
+    desk.ok("SettingsChangeCmd", changes={"digitalAssets": ["AB"]})
+    again = desk.ok("OrderCreateCmd", order=order)
+    assert (again.id, again.duplicate) == (first.id, True)

@@ -370,8 +370,8 @@ class Unasked:
     def open_orders(self, account: str) -> Sequence[OpenOrder]:
         raise AssertionError(account)
 
-    def recent_commands(self, session_id: str) -> int:
-        raise AssertionError(session_id)
+    def recent_commands(self) -> int:
+        raise AssertionError("recent_commands")
 
 
 EVERY_RULE = (*risk.CREATE, *risk.REPLACE, *risk.PLACE, *risk.KILL_SWITCH, *risk.PACE)

@@ -1,11 +1,12 @@
 """Do settings change while the engine runs, is each change told with its actor, and is nothing else changed?"""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oms_engine import Settings, StoredEvent
+from oms_engine import Engine, Settings, StoredEvent
 from oms_engine.domain.decider.settings import evolve_settings
 from oms_engine.domain.events import OrderClosed
 from oms_engine.domain.model import SettingsState
@@ -180,8 +181,8 @@ def test_every_setting_changes_and_changes_back(desk: Desk, key: str) -> None:
         ({"changes": {"approvers": {"bob": "CEO"}}}, [("SET-02", VAL4, "changes")], "'SENIOR_TRADER'"),
         ({"changes": {"roles": {"OrderCreatCmd": ["ann"]}}}, [("SET-02", VAL4, "changes")], "mean OrderCreateCmd?"),
         ({"changes": {"maxOrderQty": "0"}}, [("SET-02", VAL5, "changes")], "above 0"),
-        ({"changes": {"grouping.maxMembers": 101}}, [("SET-02", VAL5, "changes")], "less than or equal to 100"),
-        ({"changes": {"grouping.maxMembers": 1}}, [("SET-02", VAL5, "changes")], "greater than or equal to 2"),
+        ({"changes": {"grouping.maxMembers": 101}}, [("SET-02", VAL5, "changes")], "give 100 or less"),
+        ({"changes": {"grouping.maxMembers": 1}}, [("SET-02", VAL5, "changes")], "give 2 or more"),
         ({"changes": {"whack.levels": "3,2,1"}}, [("SET-02", VAL5, "changes")], "ascending order"),
         ({"changes": {"risk.maxOpenOrders": "-1"}}, [("SET-02", VAL5, "changes")], "limits of 0 or more"),
         ({"changes": {"tickSize": {"IBM": "-0.01"}}}, [("SET-02", VAL5, "changes")], "above 0"),
@@ -337,3 +338,39 @@ def test_an_event_of_another_kind_of_stream_is_a_mistake(desk: Desk) -> None:
     [posted] = told(desk)
     with pytest.raises(TypeError, match="OrderClosed is no event of the settings"):
         evolve_settings(None, posted.model_copy(update={"payload": OrderClosed()}))
+
+
+def test_two_engines_that_open_one_file_with_the_same_settings_both_open(tmp_path: Path) -> None:
+    url = str(tmp_path / "orders.db")
+    Engine.open(url).close()
+    wanted = {"maxOrderQty": "500", "routing": "manual"}
+    with ThreadPoolExecutor(4) as pool:
+        engines = list(pool.map(lambda _: Engine.open(url, settings=wanted), range(4)))
+    assert [engine.settings.routing for engine in engines] == ["manual"] * 4
+    assert len(engines[0].events()) == 2
+    for engine in engines:
+        engine.close()
+
+
+def test_an_empty_list_of_roles_leaves_a_command_to_everybody(desk: Desk) -> None:
+    change(desk, changes={"roles": {"SettingsChangeCmd": []}})
+    change(desk, changes={"routing": "manual"})
+
+
+def test_a_preview_answers_as_the_command_would_when_the_pace_is_used_up(desk: Desk) -> None:
+    desk = Desk(risk__maxCommandsPerSecond="1")
+    assert desk.create().ok
+    envelope = {"type": "OrderCreateCmd", "order": desk.asked()}
+    previewed, done = desk.engine.preview(envelope), desk.engine.execute(envelope)
+    assert previewed.error is not None
+    assert done.error is not None
+    assert previewed.error.error_code == done.error.error_code == "OMS-RISK-008"
+
+
+def test_settings_that_are_not_kept_hold_for_their_engine_only_and_store_nothing(tmp_path: Path) -> None:
+    url = str(tmp_path / "orders.db")
+    with Engine.open(url, settings={"routing": "manual"}) as desk:
+        with Engine.open(url, settings={"routing": "auto", "maxOrderQty": "5"}, keep_settings=False) as reader:
+            assert (reader.settings.routing, reader.settings.max_order_qty) == ("auto", 5)
+            assert len(reader.events()) == 1
+        assert desk.settings.routing == "manual"

@@ -352,5 +352,5 @@ def test_an_order_is_remembered_only_as_far_as_it_is_committed(tmp_path: Path) -
 def test_only_so_many_orders_are_remembered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_store, "_KEPT", 2)
     ids = [desk.given("LIVE") for _ in range(4)]
-    assert list(desk.engine._store._states) == [f"order-{order_id}" for order_id in ids[2:]]
+    assert list(desk.engine._store._committed) == [f"order-{order_id}" for order_id in ids[2:]]
     assert [desk.fill(order_id, "1").version for order_id in ids] == [4, 4, 4, 4]

@@ -2,6 +2,9 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from oms_engine import Refused
 from oms_engine.sweep import due, expire_due, last_day_end, overdue
 from tests.oms_engine.desk import START, Desk
 from tests.oms_engine.trees import book, client, live_group, payload
@@ -87,13 +90,6 @@ def test_a_refusal_leaves_the_other_orders(desk: Desk) -> None:
     assert (desk.order(waiting).state, desk.order(living).state) == ("UNACK", "EXP")
 
 
-def test_the_clock_decides_whether_an_order_has_ended(desk: Desk) -> None:
-    order_id = dated(desk)
-    [outcome] = expire_due(desk.engine, LATER)
-    assert not outcome.result.ok
-    assert desk.order(order_id).state == "LIVE"
-
-
 def test_a_preview_expires_nothing(desk: Desk) -> None:
     order_id = dated(desk)
     desk.clock.now = LATER
@@ -132,3 +128,9 @@ def test_a_fill_is_no_answer_to_a_request() -> None:
     desk.clock.now += timedelta(seconds=50)
     desk.fill(order_id, "10")
     assert [order.order_id for order in overdue(desk.engine, asked + timedelta(seconds=61))] == [order_id]
+
+
+def test_a_sweep_as_of_the_future_is_refused(desk: Desk) -> None:
+    desk.given("LIVE")
+    with pytest.raises(Refused, match="lies in the future"):
+        expire_due(desk.engine, desk.clock.now + timedelta(days=1))

@@ -41,6 +41,7 @@ from oms_engine.domain.rules.assets import classify
 from oms_engine.domain.rules.facts import Facts
 from oms_engine.domain.rules.replace import requested_terms
 from oms_engine.domain.vocabulary import (
+    AssetClass,
     CancelState,
     CxlRejReason,
     HandlInst,
@@ -51,25 +52,30 @@ from oms_engine.domain.vocabulary import (
     State,
     TimeInForce,
 )
-from oms_engine.settings import Settings
 
 _TERMS = tuple(name for name in NewOrder.model_fields if name not in {"cum_qty", "order_id"})
 
 
-def terms_of(order: NewOrder, settings: Settings) -> dict[str, Any]:
-    """The terms of a new order with the defaults written out; equal orders have equal terms, however they were sent."""
+def terms_of(order: NewOrder, asset_class: AssetClass | None) -> dict[str, Any]:
+    """The terms of a new order with the defaults written out; equal orders have equal terms, however they were sent.
+
+    The asset class is that of the order, or the one that was derived for it.
+    """
     terms = {name: getattr(order, name) for name in _TERMS}
     terms["time_in_force"] = order.time_in_force or TimeInForce.DAY
     terms["handl_inst"] = order.handl_inst or HandlInst.AUTO
-    terms["asset_class"] = classify(order, settings)
+    terms["asset_class"] = order.asset_class or asset_class
     terms["auto_allocation"] = order.auto_allocation is not False
     terms["auto_forward"] = order.auto_forward is not False
     return terms
 
 
-def asked_hash(order: NewOrder, settings: Settings) -> str:
-    """A hash that is equal for equal orders, whenever they are sent and whatever their id."""
-    return _hash(terms_of(order, settings))
+def asked_hash(order: NewOrder, asset_class: AssetClass | None) -> str:
+    """A hash that is equal for equal orders, whenever they are sent and whatever their id.
+
+    An order that names no asset class is compared as one of the class that was derived when it was created.
+    """
+    return _hash(terms_of(order, asset_class))
 
 
 def created_hash(order: OrderCreated) -> str:
@@ -87,7 +93,7 @@ def create(facts: Facts[OrderCreateCmd], book: Book, new_id: NewId) -> str:
     order = facts.command.order or NewOrder()
     order_id = order.order_id or new_id("ORD")
     parent = facts.parent()
-    terms = terms_of(order, facts.settings)
+    terms = terms_of(order, classify(order, facts.settings))
     terms["sending_time"] = order.sending_time or facts.now
     created = OrderCreated.model_construct(
         **terms,

@@ -73,7 +73,7 @@ _ENVELOPE: tuple[Rule[AnyFacts], ...] = (
         "ENV-08",
         "OMS-AUTH-003",
         "actor",
-        lambda f: f.actor in f.settings.roles.get(f.command.type, (f.actor,)),
+        lambda f: f.actor in (f.settings.roles.get(f.command.type) or (f.actor,)),
         lambda f: f"actor {shown(f.actor)} may not send {f.command.type}; setting roles lists who may",
         scope="every command",
     ),

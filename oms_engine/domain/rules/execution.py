@@ -14,6 +14,7 @@ from oms_engine.domain.model import Execution, ExecutionReport, OrderState
 from oms_engine.domain.quantities import EXACT, ZERO, add, notional, open_quantity, subtract
 from oms_engine.domain.rules.envelope import folded, printable, readable, required, texts_and_numbers_fit
 from oms_engine.domain.rules.facts import Facts, RulesAbout, found, order_name, order_state, rule
+from oms_engine.domain.rules.group import room_of
 from oms_engine.domain.rules.order import is_signed
 from oms_engine.domain.rules.tree import is_member
 from oms_engine.domain.vocabulary import OPEN_STATES, ApprovalLevel, State
@@ -74,7 +75,7 @@ CREATE: tuple[Rule[FillFacts], ...] = (
         "OMS-EXEC-002",
         "execId",
         lambda e, f: f.state is None or not (e.exec_id in f.state.executions or e.exec_id in f.state.correcting),
-        lambda e, f: f"execution {shown(e.exec_id)} is booked on {order_name(f)} already; nothing was booked again",
+        lambda e, f: f"execution {shown(e.exec_id)} is booked on {order_name(f)} already{_contradiction(e, f)}",
         alone=True,
     ),
     _on_fill.present("EX-02", "orderId", "order_id", "name the order that was executed"),
@@ -148,6 +149,14 @@ CREATE: tuple[Rule[FillFacts], ...] = (
         applies=lambda e, f: e.last_qty is not None and _takes_fills(f),
     ),
 )
+
+
+def _contradiction(report: ExecutionReport, facts: FillFacts) -> str:
+    """What a second report of one execution means: nothing new, or something that somebody has to look into."""
+    booked = facts.order.executions.get(report.exec_id or "")
+    if booked is None or (booked.last_qty, booked.last_px) == (report.last_qty, report.last_px):
+        return "; nothing was booked again"
+    return f" with {booked.last_qty:f} at {booked.last_px:f}; this report says otherwise, so ask the market which holds"
 
 
 def _executes_elsewhere(facts: FillFacts) -> str:
@@ -323,11 +332,15 @@ def _room_of_members(facts: Facts[ExecutionCorrectCmd], room: Decimal) -> Decima
     if not group.order.is_grouped_order:
         return room
     members = [state for name in group.members if (state := facts.around.order(name)) is not None]
-    free = subtract(ZERO, group.order.pending_alloc_qty)
-    for member in members:
-        if member.order.state is not State.CLOSED:
-            free = add(free, open_quantity(member))
-    return max(free, ZERO)
+    return max(subtract(room_of(members), _on_its_way(facts, group)), ZERO)
+
+
+def _on_its_way(facts: Facts[Any], state: OrderState) -> Decimal:
+    """What an order and those below it have executed and not handed on yet."""
+    pending = state.order.pending_alloc_qty
+    for child in facts.children(state):
+        pending = add(pending, _on_its_way(facts, child))
+    return pending
 
 
 CORRECT: tuple[Rule[Facts[ExecutionCorrectCmd]], ...] = (

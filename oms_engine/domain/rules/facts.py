@@ -54,8 +54,8 @@ class Surroundings(Protocol):
     def open_orders(self, account: str) -> Sequence[OpenOrder]:
         """The roots of an account in NEW, UNACK or LIVE with something open; no groups."""
 
-    def recent_commands(self, session_id: str) -> int:
-        """How many commands a session sent in the last second, this one included and cancels left out."""
+    def recent_commands(self) -> int:
+        """How many commands the session sent in the last second, this one included and cancels left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -196,10 +196,18 @@ _COLLAR = _rule(
     applies=lambda f: _is_set(_collar_percent, f) and _order(f).price is not None and _reference(f) is not None,
 )
 
+
+def _is_restricted(facts: AnyFacts) -> bool:
+    """Is the symbol listed, in whatever case it is written?"""
+    symbol = (_order(facts).symbol or "").casefold()
+    listed = _applying(facts.settings.risk_restricted_symbols, facts)
+    return any(symbol in {name.casefold() for name in names} for names in listed)
+
+
 _RESTRICTION = _rule(
     "RSK-04",
     "symbol",
-    lambda f: all(_order(f).symbol not in listed for listed in _applying(f.settings.risk_restricted_symbols, f)),
+    lambda f: not _is_restricted(f),
     lambda f: (
         f"symbol {shown(_order(f).symbol)} is restricted for account {shown(_order(f).account)}; "
         "the desk lifts that in the setting risk.restrictedSymbols"
@@ -276,9 +284,9 @@ PACE: tuple[RiskRule, ...] = (
     _rule(
         "RSK-08",
         "sessionId",
-        lambda f: f.around.recent_commands(f.session_id) <= (f.settings.risk_max_commands_per_second or _NO_LIMIT),
+        lambda f: f.around.recent_commands() <= (f.settings.risk_max_commands_per_second or _NO_LIMIT),
         lambda f: (
-            f"session {shown(f.session_id)} sent {f.around.recent_commands(f.session_id)} commands in the last second; "
+            f"session {shown(f.session_id)} sent {f.around.recent_commands()} commands in the last second; "
             f"risk.maxCommandsPerSecond allows {f.settings.risk_max_commands_per_second}, so wait a second and send "
             "the command again"
         ),
