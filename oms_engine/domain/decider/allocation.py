@@ -3,7 +3,7 @@
 A giver hands on what it has in the order it got it (first in, first out); every lot keeps its execution and its price.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -24,16 +24,32 @@ class MemberShare:
 
 
 def lots_of(state: OrderState) -> list[Lot]:
-    """What an order has to hand on, in the order it got it: its executions, or the lots it received."""
+    """What an order has not handed on yet, in the order it got it: of its executions, or of the lots it received.
+
+    What is pending is mostly the newest, so the lots are looked at from the newest on until all of it is found.
+    """
+    free: list[Lot] = []
+    pending = state.order.pending_alloc_qty
+    for lot in _newest_first(state):
+        if pending <= 0:
+            break
+        left = subtract(lot.quantity, handed_on(state, lot.key))
+        if left > 0:
+            free.append(lot.model_copy(update={"quantity": left}))
+            pending = subtract(pending, left)
+    free.reverse()
+    return free
+
+
+def _newest_first(state: OrderState) -> Iterator[Lot]:
     if state.received:
-        return [lot for lot in state.received.values() if lot.quantity]
-    return [
-        Lot.model_construct(
-            order_id=state.order.order_id, exec_id=fill.exec_id, quantity=fill.last_qty, price=fill.last_px
-        )
-        for fill in state.executions.values()
-        if fill.is_active
-    ]
+        yield from reversed(tuple(state.received.values()))
+        return
+    for fill in reversed(tuple(state.executions.values())):
+        if fill.is_active:
+            yield Lot.model_construct(
+                order_id=state.order.order_id, exec_id=fill.exec_id, quantity=fill.last_qty, price=fill.last_px
+            )
 
 
 def handed_on(state: OrderState, key: LotKey) -> Decimal:
@@ -48,8 +64,7 @@ def first_in_first_out(state: OrderState, quantity: Decimal) -> list[Lot]:
     """The lots that make up a quantity, oldest first, of what is not handed on yet (ALC-05)."""
     taken: list[Lot] = []
     for lot in lots_of(state):
-        free = subtract(lot.quantity, handed_on(state, lot.key))
-        part = min(free, quantity)
+        part = min(lot.quantity, quantity)
         if part > 0:
             taken.append(lot.model_copy(update={"quantity": part}))
             quantity = subtract(quantity, part)
