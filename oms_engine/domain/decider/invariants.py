@@ -1,28 +1,44 @@
-"""What must be true of an order after every command? I1 to I4; a violation is a defect of ours."""
+"""What must be true of an order after every command? I1 to I4; a violation is a defect of ours.
 
+What holds of sums is asked of what the command changed: a sum that was true before and moved by as much as its parts is
+true, however many parts there are.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from typing import TypeVar
 
 from oms_engine.domain.decider.book import Book
 from oms_engine.domain.decider.evolve import NO_LEAVES
-from oms_engine.domain.model import OrderState
+from oms_engine.domain.model import LotKey, OrderState
 from oms_engine.domain.quantities import ZERO, add, counted, executed, subtract, total
 from oms_engine.domain.vocabulary import OPEN_STATES, State
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 def broken_invariants(book: Book) -> list[str]:
     """The invariants that do not hold of an order that the command changed, each as `O7: I1: what is wrong`."""
     changed = [state for state in book.touched().values() if isinstance(state, OrderState)]
+    below: dict[str, list[OrderState]] = {}
+    for state in changed:
+        below.setdefault(state.order.parent_order_id or "", []).append(state)
     return [
         f"{state.order.order_id}: {sentence}"
         for state in changed
-        for sentence, holds in (_alone(state) | _with_children(book, state) | _with_members(book, state)).items()
+        for sentence, holds in (
+            _alone(state)
+            | _with_lots(book.before(state.order.order_id), state)
+            | _with_children(book, state, below.get(state.order.order_id, []))
+            | _with_members(book, state)
+        ).items()
         if not holds
     ]
 
 
 def _alone(state: OrderState) -> dict[str, bool]:
     order = state.order
-    quantity, amount = _sources(state)
     open_qty = order.leaves_qty or ZERO
     if order.state not in NO_LEAVES:
         open_qty = subtract(add(order.cum_qty, open_qty), state.quantity)
@@ -33,46 +49,83 @@ def _alone(state: OrderState) -> dict[str, bool]:
         "I2: a FILLED order is complete": order.state is not State.FILLED or order.cum_qty == order.order_qty,
         "I2: a LIVE order is not complete": order.state is not State.LIVE or order.cum_qty < state.quantity,
         "I2: a REJ order has no fills": order.state is not State.REJ or not order.cum_qty,
-        "I3: cumQty is the sum of what counts": order.cum_qty == quantity,
-        "I3: the notional is that of what counts": state.notional == amount,
         "I3: allocQty lies between 0 and cumQty": 0 <= order.alloc_qty <= order.cum_qty,
-        "I3: no lot is handed on beyond itself": _lots_hold(state),
         "I4: a client order is allocated what it got": state.has_receiver or order.alloc_qty == order.cum_qty,
     }
 
 
-def _sources(state: OrderState) -> tuple[Decimal, Decimal]:
-    """Quantity and notional of the executions that count, or of the lots received."""
-    if state.received:
-        return total((lot.quantity, lot.price) for lot in state.received.values())
-    return executed(state.executions.values())
+def _with_lots(before: OrderState | None, after: OrderState) -> dict[str, bool]:
+    was = before or OrderState(after.order.model_copy(update={"cum_qty": ZERO}))
+    fills = _changed(was.executions, after.executions)
+    lots = _changed(was.received, after.received)
+    had, had_amount = _counting(was, fills, lots)
+    has, has_amount = _counting(after, fills, lots)
+    quantity = subtract(after.order.cum_qty, was.order.cum_qty)
+    amount = subtract(after.notional, was.notional)
+    order_id = after.order.order_id
+    keys = {(order_id, exec_id) for exec_id in fills} | {*lots, *_changed(was.handed, after.handed)}
+    one_source = not (after.executions and after.received)
+    return {
+        "I3: cumQty is the sum of what counts": one_source and quantity == subtract(has, had),
+        "I3: the notional is that of what counts": amount == subtract(has_amount, had_amount),
+        "I3: no lot is handed on beyond itself": all(_holds(after, key) for key in keys),
+    }
 
 
-def _lots_hold(state: OrderState) -> bool:
-    for key, shares in state.handed.items():
-        handed = ZERO
-        for quantity in shares.values():
-            handed = add(handed, quantity)
-        lot = state.received.get(key)
-        fill = state.executions.get(key[1])
-        held = lot.quantity if lot else fill.last_qty if fill and fill.is_active else ZERO
-        if not 0 <= handed <= held:
-            return False
-    return True
+def _changed(before: Mapping[K, V], after: Mapping[K, V]) -> list[K]:
+    """The keys under which something else stands than before."""
+    return [key for key, value in after.items() if before.get(key) is not value]
 
 
-def _with_children(book: Book, state: OrderState) -> dict[str, bool]:
+def _counting(state: OrderState, exec_ids: Iterable[str], keys: Iterable[LotKey]) -> tuple[Decimal, Decimal]:
+    """Quantity and notional of these executions and lots, as far as the order has them and they count."""
+    quantity, amount = executed(state.executions[exec_id] for exec_id in exec_ids if exec_id in state.executions)
+    lots = (state.received[key] for key in keys if key in state.received)
+    received, paid = total((lot.quantity, lot.price) for lot in lots)
+    return add(quantity, received), add(amount, paid)
+
+
+def _holds(state: OrderState, key: LotKey) -> bool:
+    handed = ZERO
+    for quantity in state.handed.get(key, {}).values():
+        handed = add(handed, quantity)
+    lot = state.received.get(key)
+    fill = state.executions.get(key[1])
+    held = lot.quantity if lot else fill.last_qty if fill and fill.is_active else ZERO
+    return 0 <= handed <= held
+
+
+def _with_children(book: Book, state: OrderState, changed: Sequence[OrderState]) -> dict[str, bool]:
     if not state.children:
         return {}
-    allocated = placed = ZERO
-    for child in book.children(state):
-        allocated = add(allocated, child.order.alloc_qty)
-        placed = add(placed, counted(child, parent_ended=state.order.state not in OPEN_STATES))
+    before = book.before(state.order.order_id)
+    cum_qty, place_qty = state.order.cum_qty, state.order.place_qty
+    if before is not None and _has_ended(before) is _has_ended(state):
+        cum_qty = subtract(cum_qty, before.order.cum_qty)
+        place_qty = subtract(place_qty, before.order.place_qty)
+        had = [book.before(child.order.order_id) for child in changed]
+    else:
+        changed, had = book.children(state), []
+    allocated, placed = _below(changed, parent_ended=_has_ended(state))
+    had_allocated, had_placed = _below((child for child in had if child), parent_ended=_has_ended(state))
     return {
-        "I4: cumQty is the sum of what the children handed on": state.order.cum_qty == allocated,
-        "I4: placeQty is the sum of what the children count": state.order.place_qty == placed,
+        "I4: cumQty is the sum of what the children handed on": cum_qty == subtract(allocated, had_allocated),
+        "I4: placeQty is the sum of what the children count": place_qty == subtract(placed, had_placed),
         "I4: placeQty does not exceed orderQty": state.order.place_qty <= state.quantity,
     }
+
+
+def _has_ended(state: OrderState) -> bool:
+    return state.order.state not in OPEN_STATES
+
+
+def _below(children: Iterable[OrderState], *, parent_ended: bool) -> tuple[Decimal, Decimal]:
+    """What these children handed on, and what they count in their parent's placeQty."""
+    allocated = placed = ZERO
+    for child in children:
+        allocated = add(allocated, child.order.alloc_qty)
+        placed = add(placed, counted(child, parent_ended=parent_ended))
+    return allocated, placed
 
 
 def _with_members(book: Book, state: OrderState) -> dict[str, bool]:
