@@ -32,7 +32,7 @@ def _from_text(value: object) -> object:
         try:
             return json.loads(value)
         except (ValueError, RecursionError):
-            return value
+            raise ValueError("give well-formed JSON: names in double quotes, every bracket closed") from None
     return value
 
 
@@ -94,6 +94,10 @@ def _why(error: ErrorDetails) -> str:
             why = "use a whole number"
         case "string_pattern_mismatch":
             why = "write HH:MM in UTC, such as 21:00"
+        case "string_type":
+            why = "use text"
+        case "missing":
+            why = "give every value it needs, such as 0,50000,500000"
         case "greater_than_equal":
             why = f"give {context['ge']} or more"
         case "less_than_equal":

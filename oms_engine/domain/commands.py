@@ -548,6 +548,7 @@ def _malformed_value(name: str, details: ErrorDetails) -> Violation:
 _REMEDIES = {
     "string_type": "is no text; send a JSON string",
     "int_type": "is no whole number; send a JSON integer",
+    "tuple_type": "is no JSON list; send one, even for a single value",
     "dict_type": "is no JSON object; send one of names and values",
     "bool_type": "is neither true nor false; send a JSON boolean",
     "model_type": "is no JSON object; send one with the fields of the record",
