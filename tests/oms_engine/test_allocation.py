@@ -107,7 +107,22 @@ def test_alc_04_nothing_is_handed_to_a_closed_order(decision: str, desk: Desk) -
     desk.ok("OrderCloseCmd", orderId="m1")
     correct(desk, "g", "2", "100")
     assert handed(desk, "g") == "PENDING_ALLOC 1+1"
-    assert told(desk.refused(decision, orderId="g")) == ("OMS-STATE-003", "ALC-04")
+    problem = desk.refused(decision, orderId="g", quantity="2")
+    assert told(problem) == ("OMS-STATE-003", "ALC-04")
+    assert "the others have room for 1" in problem.detail
+
+
+def test_alc_04_what_fits_the_members_that_are_not_closed_is_handed_on(desk: Desk) -> None:
+    live_group(desk, "100", "100", autoAllocation=False)
+    desk.fill("g", "1")
+    desk.ok("AllocationApproveCmd", orderId="g")
+    desk.ok("OrderCancelCmd", orderId="g")
+    desk.ok("OrderCancelAcceptCmd", orderId="g")
+    desk.ok("OrderCloseCmd", orderId="m1")
+    correct(desk, "g", "7", "100")
+    assert handed(desk, "g") == "PENDING_ALLOC 1+6"
+    desk.ok("AllocationApproveCmd", orderId="g")
+    assert (got(desk, "m1", "m2"), handed(desk, "g")) == ("0 7", "ALLOCATED 7+0")
 
 
 def test_alc_04_a_member_that_has_everything_may_be_closed_before_the_others(desk: Desk) -> None:
@@ -303,8 +318,10 @@ units = st.sampled_from([Decimal(1), Decimal(10), Decimal("0.01")])
 digits = st.sampled_from(["1", "0.5", "0.001", "123456789012345678.12345678"])
 
 
-def shared(lot: Decimal, wanted: list[Decimal], had: list[Decimal], unit: Decimal) -> list[Decimal]:
-    asked = [MemberShare(f"m{n:02}", quantity, had[n]) for n, quantity in enumerate(wanted)]
+def shared(
+    lot: Decimal, wanted: list[Decimal], had: list[Decimal], unit: Decimal, closed: frozenset[int] = frozenset()
+) -> list[Decimal]:
+    asked = [MemberShare(f"m{n:02}", quantity, had[n], is_closed=n in closed) for n, quantity in enumerate(wanted)]
     given_out = share_out(lot, asked, unit)
     return [given_out[member.order_id] for member in asked]
 
@@ -388,6 +405,40 @@ def test_the_unit_is_that_of_the_setting_or_the_finest_among_the_quantities(
     asked = [Decimal(each) for each in wanted]
     none = [Decimal(0)] * len(asked)
     assert shared(Decimal(lot), asked, none, Decimal(unit)) == [Decimal(each) for each in expected]
+
+
+@given(data=st.data(), unit=units)
+def test_a_closed_member_gets_nothing_and_the_others_get_the_lot(data: st.DataObject, unit: Decimal) -> None:
+    wanted = [Decimal(n) / 10 for n in data.draw(st.lists(quantities, min_size=2, max_size=6))]
+    had = [Decimal(data.draw(st.integers(0, int(want * 10)))) / 10 for want in wanted]
+    closed = frozenset(data.draw(st.sets(st.integers(0, len(wanted) - 1))))
+    room = [Decimal(0) if n in closed else want - had[n] for n, want in enumerate(wanted)]
+    lot = Decimal(data.draw(st.integers(0, int(sum(room) * 10)))) / 10
+    given_out = shared(lot, wanted, had, unit, closed)
+    assert sum(given_out) == lot
+    assert all(0 <= share <= most for share, most in zip(given_out, room, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("lot", "had", "expected"),
+    [("7", ["0.2", "0.3"], ["4", "3"]), ("1", ["9.3", "9.7"], ["0.7", "0.3"]), ("2", ["9.3", "8.7"], ["0.7", "1.3"])],
+)
+def test_what_members_have_makes_no_finer_unit_while_whole_ones_fit(
+    lot: str, had: list[str], expected: list[str]
+) -> None:
+    before = [Decimal(each) for each in had]
+    given_out = shared(Decimal(lot), [Decimal(10)] * 2, before, Decimal(1))
+    assert given_out == [Decimal(each) for each in expected]
+
+
+def test_after_a_fraction_whole_units_are_shared_again(desk: Desk) -> None:
+    live_group(desk, "10", "10")
+    desk.fill("g", "0.5")
+    assert got(desk, "m1", "m2") == "0.2 0.3"
+    desk.fill("g", "7")
+    assert got(desk, "m1", "m2") == "4.2 3.3"
+    desk.fill("g", "12.5")
+    assert got(desk, "m1", "m2") == "10 10"
 
 
 def test_the_unit_is_a_setting(desk: Desk) -> None:

@@ -444,6 +444,33 @@ def test_a_closed_member_gets_nothing_either(desk: Desk) -> None:
     assert got(desk, "m1", "m2", "m3") == "0 1 1"
 
 
+def test_what_a_closed_member_has_no_room_for_goes_to_the_others(desk: Desk) -> None:
+    live_group(desk, "100", "100", "100")
+    desk.fill("g", "1")
+    desk.ok("OrderCancelCmd", orderId="g")
+    desk.ok("OrderCancelAcceptCmd", orderId="g")
+    desk.ok("OrderCloseCmd", orderId="m1")
+    correct(desk, "g", "6", "100")
+    assert got(desk, "m1", "m2", "m3") == "0 3 3"
+    assert (desk.order("m1").state, handed(desk, "g")) == ("CLOSED", "ALLOCATED 6+0")
+
+
+def test_what_waits_below_a_group_is_no_room_for_a_correction(desk: Desk) -> None:
+    group(desk, "100", "100")
+    market = child(desk, "g", "200", autoAllocation=False)
+    desk.fill(market, "1")
+    desk.ok("AllocationApproveCmd", orderId=market)
+    desk.ok("OrderCancelCmd", orderId="g")
+    desk.ok("OrderCancelAcceptCmd", orderId=market)
+    desk.ok("OrderCloseCmd", orderId="m1")
+    correct(desk, market, "99", "100")
+    more = {"orderId": market, "execRefId": "e1", "lastQty": "101", "lastPx": "100"}
+    assert told(desk.refused("ExecutionCorrectCmd", **more)) == ("OMS-EXEC-004", "COR-02")
+    correct(desk, market, "100", "100")
+    desk.ok("AllocationApproveCmd", orderId=market)
+    assert (got(desk, "m1", "m2"), handed(desk, "g")) == ("0 100", "ALLOCATED 100+0")
+
+
 def test_closing_a_group_leaves_its_members(desk: Desk) -> None:
     live_group(desk, "1", "1")
     desk.fill("g", "2")

@@ -500,7 +500,7 @@ DECISIONS: list[Row] = [
         ("ALC-03", VAL5, "quantity", pending, {**KID, "quantity": "-1"}),
         ("ALC-03", ORDER4, "quantity", pending, {**KID, "quantity": "300.00000001"}),
         ("ALC-03", ORDER4, "quantity", nothing_pending, KID),
-        ("ALC-04", STATE3, "orderId", settled_member, GROUP),
+        ("ALC-04", STATE3, "orderId", settled_member, {**GROUP, "quantity": "1000"}),
     )
 ]
 DECISIONS += [
@@ -557,6 +557,7 @@ BOUNDARIES: list[tuple[str, str, Scene, Fields, Fields]] = [
     ("AllocationApproveCmd", "ALC-03", pending, {**KID, "quantity": "300.0"}, {}),
     ("AllocationApproveCmd", "ALC-03", pending, {**KID, "quantity": "0.00000001"}, {}),
     ("AllocationApproveCmd", "ALC-03", pending_and_ended, KID, {}),
+    ("AllocationApproveCmd", "ALC-04", settled_member, GROUP, {}),
     ("AllocationRejectCmd", "ALC-03", pending, KID, {}),
 ]
 """Command and rule: the nearest good command, which the rule lets pass."""

@@ -4,7 +4,7 @@ A giver hands on what it has in the order it got it (first in, first out); every
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from oms_engine.domain.decider.book import Book
@@ -16,11 +16,24 @@ from oms_engine.domain.vocabulary import Direction, State
 
 @dataclass(frozen=True, slots=True)
 class MemberShare:
-    """What a member of a group asked for and has, as the deficit rule looks at it."""
+    """What a member of a group asked for and has, as the deficit rule looks at it.
+
+    Attributes:
+        order_id: The member.
+        quantity: What it asked for.
+        allocated: What it has.
+        is_closed: It is settled: it counts for the targets of all and gets nothing more.
+    """
 
     order_id: str
     quantity: Decimal
     allocated: Decimal
+    is_closed: bool = False
+
+    @property
+    def room(self) -> Decimal:
+        """What it may still get."""
+        return ZERO if self.is_closed else subtract(self.quantity, self.allocated)
 
 
 def lots_of(state: OrderState) -> list[Lot]:
@@ -100,52 +113,69 @@ def _shares(book: Book, giver: OrderState, lots: Sequence[Lot]) -> tuple[Share, 
     if not giver.order.is_grouped_order:
         return ()
     unit = book.settings.allocation_unit
-    allocated = {member.order.order_id: member.order.cum_qty for member in book.members(giver)}
-    wanted = {member.order.order_id: member.quantity for member in book.members(giver)}
-    got: dict[str, list[Lot]] = {order_id: [] for order_id in wanted}
+    members = [_member(state) for state in book.members(giver)]
+    got: dict[str, list[Lot]] = {member.order_id: [] for member in members}
     for lot in lots:
-        members = [MemberShare(order_id, wanted[order_id], allocated[order_id]) for order_id in wanted]
-        for order_id, quantity in share_out(lot.quantity, members, unit).items():
+        given = share_out(lot.quantity, members, unit)
+        members = [replace(each, allocated=add(each.allocated, given[each.order_id])) for each in members]
+        for order_id, quantity in given.items():
             if quantity:
                 got[order_id].append(lot.model_copy(update={"quantity": quantity}))
-                allocated[order_id] = add(allocated[order_id], quantity)
     return tuple(Share(order_id=order_id, lots=tuple(part)) for order_id, part in got.items() if part)
+
+
+def _member(state: OrderState) -> MemberShare:
+    return MemberShare(
+        state.order.order_id, state.quantity, state.order.cum_qty, is_closed=state.order.state is State.CLOSED
+    )
 
 
 def share_out(lot: Decimal, members: Sequence[MemberShare], unit: Decimal) -> dict[str, Decimal]:
     """Share one lot by the deficit rule; the shares add up to it and no member exceeds its quantity.
 
     A member's target is its part of everything allocated after this lot; units go one at a time to the member that is
-    farthest below its target, ties to the last orderId. Counted in whole units, so nothing is rounded.
+    farthest below its target, ties to the last orderId. Counted in whole numbers, so nothing is rounded.
+
+    The unit is the one given where it divides the lot and what every member asked for, else the finest fraction among
+    these. What members have makes it finer only where whole units of the lot do not fit into what they have open: a
+    lot of 1 for members that lack 0.7 and 0.3.
 
     Args:
-        lot: The quantity to share; at most what the members have open.
+        lot: The quantity to share; at most what the members have room for.
         members: The members of the group, in any order.
-        unit: Smallest share; a finer one is taken where the quantities ask for it.
+        unit: Smallest share.
     """
-    fine = _unit_for((lot, *(q for member in members for q in (member.quantity, member.allocated))), unit)
     ranked = sorted(members, key=lambda member: member.order_id)
-    wanted = [_units(member.quantity, fine) for member in ranked]
-    had = [_units(member.allocated, fine) for member in ranked]
-    parts = _units(lot, fine)
+    unit = _unit_for(lot, ranked, unit)
+    fine = _fraction((unit, *(member.quantity for member in ranked), *(member.allocated for member in ranked)))
+    step = _count(unit, fine)
+    wanted = [_count(member.quantity, fine) for member in ranked]
+    had = [_count(member.allocated, fine) for member in ranked]
     whole = sum(wanted)
-    after = sum(had) + parts
+    after = sum(had) + _count(lot, fine)
     deficits = [quantity * after - allocated * whole for quantity, allocated in zip(wanted, had, strict=True)]
-    open_units = [quantity - allocated for quantity, allocated in zip(wanted, had, strict=True)]
-    given = _largest_deficits(deficits, open_units, whole, parts)
-    return {member.order_id: EXACT.multiply(Decimal(units), fine) for member, units in zip(ranked, given, strict=True)}
+    limits = [_count(member.room, unit) for member in ranked]
+    given = _largest_deficits(deficits, limits, whole * step, _count(lot, unit))
+    return {member.order_id: EXACT.multiply(Decimal(units), unit) for member, units in zip(ranked, given, strict=True)}
 
 
-def _unit_for(quantities: Iterable[Decimal], unit: Decimal) -> Decimal:
-    """The unit, or the finest fraction among the quantities where one is no multiple of it."""
-    quantities = tuple(quantities)
-    if all(is_multiple(quantity, unit) for quantity in quantities):
+def _unit_for(lot: Decimal, members: Sequence[MemberShare], unit: Decimal) -> Decimal:
+    asked = (lot, *(member.quantity for member in members))
+    if not all(is_multiple(quantity, unit) for quantity in asked):
+        unit = _fraction(asked)
+    if sum(_count(member.room, unit) for member in members) >= _count(lot, unit):
         return unit
+    return _fraction((unit, *(member.room for member in members)))
+
+
+def _fraction(quantities: Iterable[Decimal]) -> Decimal:
+    """The power of ten of which all are multiples: 1, or the finest fraction among them."""
     return EXACT.scaleb(Decimal(1), -max(map(fraction_digits, quantities)))
 
 
-def _units(quantity: Decimal, unit: Decimal) -> int:
-    return int(EXACT.divide(quantity, unit)) if quantity else 0
+def _count(quantity: Decimal, unit: Decimal) -> int:
+    """How many whole units a quantity has."""
+    return int(EXACT.divide_int(quantity, unit))
 
 
 def _largest_deficits(deficits: Sequence[int], limits: Sequence[int], scale: int, parts: int) -> list[int]:

@@ -1,11 +1,12 @@
 """What must hold before orders are grouped or ungrouped, and before pending quantity is handed on?"""
 
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 
 from oms_engine.domain.commands import AllocationApproveCmd, AllocationRejectCmd, OrderGroupCmd, OrderUngroupCmd
 from oms_engine.domain.model import OrderState
-from oms_engine.domain.quantities import ZERO, open_quantity
+from oms_engine.domain.quantities import ZERO, add, open_quantity
 from oms_engine.domain.rules.envelope import (
     ID_FORM,
     MAX_CL_ORD_ID,
@@ -260,6 +261,19 @@ def _pending(facts: Facts[Any]) -> Decimal:
     return facts.order.order.pending_alloc_qty
 
 
+def room_of(receivers: Iterable[OrderState]) -> Decimal:
+    """What orders may still get: what they have open, and nothing for those that are CLOSED."""
+    room = ZERO
+    for state in receivers:
+        if state.order.state is not State.CLOSED:
+            room = add(room, open_quantity(state))
+    return room
+
+
+def _settled(facts: Facts[Any]) -> list[str]:
+    return [s.order.order_id for s in facts.receivers() if s.order.state is State.CLOSED and open_quantity(s)]
+
+
 def _decision(command: type[AllocationApproveCmd] | type[AllocationRejectCmd]) -> tuple[Rule[AnyFacts], ...]:
     scope = command.__name__
     return (
@@ -310,10 +324,13 @@ def _decision(command: type[AllocationApproveCmd] | type[AllocationRejectCmd]) -
             "ALC-04",
             "OMS-STATE-003",
             "orderId",
-            lambda f: not any(s.order.state is State.CLOSED and open_quantity(s) for s in f.receivers()),
-            lambda f: f"{order_name(f)} would hand on to an order that is CLOSED; its quantities are settled",
+            lambda f: (_asked(f) or _pending(f)) <= room_of(f.receivers()),
+            lambda f: (
+                f"{order_name(f)} would hand on {_asked(f) or _pending(f):f}, but {_listed(_settled(f))} must stay as "
+                f"closed and the others have room for {room_of(f.receivers()):f}; approve no more than that"
+            ),
             scope=scope,
-            applies=lambda f: found(f) and f.order.has_receiver,
+            applies=lambda f: found(f) and bool(_settled(f)),
         ),
     )
 
