@@ -70,6 +70,29 @@ def test_ord_20_a_tree_has_no_more_levels_than_that(desk: Desk) -> None:
     assert "at most 32; place it below an order that stands higher" in problem.violations[0].message
 
 
+def test_what_happens_to_a_child_reads_none_of_its_siblings(desk: Desk) -> None:
+    def statements(siblings: int) -> list[int]:
+        """How many statements the life of a child takes beside so many others, command by command."""
+        root, *_ = tree(desk, "1000", *["10"] * siblings)
+        counted = []
+        name = f"beside-{siblings}"
+        fill = {"orderId": name, "execId": "e1", "lastQty": "10", "lastPx": "100"}
+        for kind, fields in (
+            ("OrderCreateCmd", {"order": desk.asked(orderId=name, parentOrderId=root, orderQty="20")}),
+            ("OrderAcceptCmd", {"orderId": name}),
+            ("ExecutionCreateCmd", {"execution": fill}),
+            ("OrderCancelAcceptCmd", {"orderId": name, "unsolicited": True}),
+        ):
+            sent: list[str] = []
+            desk.engine._store.connection.set_trace_callback(sent.append)
+            desk.ok(kind, **fields)
+            desk.engine._store.connection.set_trace_callback(None)
+            counted.append(len(sent))
+        return counted
+
+    assert statements(3) == statements(30)
+
+
 def test_a_market_order_stands_below_a_group(desk: Desk) -> None:
     market = child(desk, group(desk, "500", "500"), "1000")
     assert (desk.order(market).role, desk.order(market).root_order_id) == ("MARKET", "g")

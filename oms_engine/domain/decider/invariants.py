@@ -6,6 +6,8 @@ true, however many parts there are.
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from itertools import chain, compress, repeat
+from operator import is_not
 from typing import TypeVar
 
 from oms_engine.domain.decider.book import Book
@@ -73,8 +75,8 @@ def _with_lots(before: OrderState | None, after: OrderState) -> dict[str, bool]:
 
 
 def _changed(before: Mapping[K, V], after: Mapping[K, V]) -> list[K]:
-    """The keys under which something else stands than before."""
-    return [key for key, value in after.items() if before.get(key) is not value]
+    """The keys under which something else stands than before; what is new stands behind what was there."""
+    return list(compress(after, map(is_not, after.values(), chain(before.values(), repeat(None)))))
 
 
 def _counting(state: OrderState, exec_ids: Iterable[str], keys: Iterable[LotKey]) -> tuple[Decimal, Decimal]:

@@ -26,6 +26,7 @@ from oms_engine.domain.events import (
 )
 from oms_engine.domain.model import Lot, OrderState
 from oms_engine.domain.quantities import ZERO, counted, open_quantity, subtract
+from oms_engine.domain.rules.facts import at_rest, is_at_work
 from oms_engine.domain.vocabulary import (
     OPEN_STATES,
     WORKING_STATES,
@@ -65,7 +66,7 @@ class Situation:
     @property
     def at_rest(self) -> bool:
         """Is nothing of the parent in the market any more, and nothing below waiting to be handed on?"""
-        return at_rest(self.book, self.parent)
+        return not is_at_work(self.child) and at_rest(self.parent, self.book.children)
 
     @property
     def ended_whole_by_market(self) -> bool:
@@ -75,21 +76,14 @@ class Situation:
             return False
         was = self.book.before(self.parent.order.order_id)
         placed = was is not None and was.order.place_qty == self.parent.order.order_qty
-        nothing_new = all(child.order.state is not State.NEW for child in self.book.children(self.parent))
-        return placed and nothing_new and self.at_rest and self.child.ended_by_market
+        if not (placed and self.child.ended_by_market and self.at_rest):
+            return False
+        return all(child.order.state is not State.NEW for child in self.book.children(self.parent))
 
     @property
     def id(self) -> str:
         """The orderId of the child, which the parent's event names."""
         return self.child.order.order_id
-
-
-def at_rest(book: Book, state: OrderState) -> bool:
-    """Is no child in the market, and nothing below waiting to be handed on?"""
-    return all(
-        child.order.state not in WORKING_STATES and not child.order.pending_alloc_qty and at_rest(book, child)
-        for child in book.children(state)
-    )
 
 
 def _first_child_placed(s: Situation) -> Event | None:
@@ -105,8 +99,9 @@ def _first_child_lives(s: Situation) -> Event | None:
 
 
 def _last_child_rejected(s: Situation) -> Event | None:
-    others = (child.order.state for child in s.book.children(s.parent) if child.order.order_id != s.id)
-    if s.parent.order.state is not State.UNACK or s.became is not State.REJ or OPEN_STATES.intersection(others):
+    if s.parent.order.state is not State.UNACK or s.became is not State.REJ:
+        return None
+    if any(child.order.state in OPEN_STATES for child in s.book.children(s.parent)):
         return None
     return OrderRejected(ord_rej_reason=_reason(s.child), followed_order_id=s.id)
 
@@ -130,7 +125,7 @@ def _waiting_parent_at_rest(s: Situation) -> Event | None:
 
 
 def _cancel_not_possible(s: Situation) -> Event | None:
-    if not (s.waits_for_cancel and s.parent.order.auto_forward):
+    if not (s.waits_for_cancel and s.parent.order.auto_forward) or s.child.order.cancel_state is CancelState.PCXL:
         return None
     working = [child for child in s.book.children(s.parent) if child.order.state in WORKING_STATES]
     if any(child.order.cancel_state is CancelState.PCXL for child in working) or not (working or s.at_rest):
@@ -289,7 +284,7 @@ def _answer_below(book: Book, order_id: str) -> None:
                 _release_new_children(book, child_id)
                 _parent_follows(book, order_id, child_id)
     state = book.order(order_id)
-    if state.children and state.order.cancel_state is CancelState.PCXL and at_rest(book, state):
+    if state.children and state.order.cancel_state is CancelState.PCXL and at_rest(state, book.children):
         if book.machine.is_valid_transition(state.order.state, State.CXL):
             gone = OrderCancelled(cancelled_qty=open_quantity(state), unsolicited=False)
             end(book, order_id, gone, cause=order_id)

@@ -1,6 +1,6 @@
 """What may a rule look at? The command, the streams it touches, and what the store knows of the ids in the command."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -56,6 +56,16 @@ class Surroundings(Protocol):
 
     def recent_commands(self) -> int:
         """How many commands the session sent in the last second, this one included and cancels left out."""
+
+
+def at_rest(order: OrderState, children: Callable[[OrderState], Iterable[OrderState]]) -> bool:
+    """Is no child in the market, and nothing below waiting to be handed on? `children` gives those of an order."""
+    return all(not is_at_work(child) and at_rest(child, children) for child in children(order))
+
+
+def is_at_work(child: OrderState) -> bool:
+    """Is an order in the market, or has it something to hand on?"""
+    return child.order.state in WORKING_STATES or bool(child.order.pending_alloc_qty)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,10 +146,7 @@ class Facts(Generic[C_co]):
 
     def at_rest(self, order: OrderState) -> bool:
         """Is no child in the market, and nothing below waiting to be handed on?"""
-        return all(
-            child.order.state not in WORKING_STATES and not child.order.pending_alloc_qty and self.at_rest(child)
-            for child in self.children(order)
-        )
+        return at_rest(order, self.children)
 
     def reference_price(self, symbol: str) -> Decimal | None:
         """The posted reference price, else the configured one, else the last one executed here."""
