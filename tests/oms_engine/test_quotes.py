@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from oms_engine import StoredEvent
 from oms_engine.domain.catalogue import citation
-from oms_engine.domain.decider.quote import NOT_CHOSEN, evolve_quotes
+from oms_engine.domain.decider.quote import NOT_CHOSEN
+from oms_engine.domain.decider.streams import evolve_quotes
 from oms_engine.domain.events import OrderClosed
 from oms_engine.domain.model import Quote, QuoteRequest, QuoteRequestState
 from oms_engine.domain.rules.quote import QUOTE_MACHINE, QUOTE_REQUEST_MACHINE

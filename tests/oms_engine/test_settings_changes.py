@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from oms_engine import Engine, Settings, StoredEvent
-from oms_engine.domain.decider.settings import evolve_settings
+from oms_engine.domain.decider.streams import evolve_settings
 from oms_engine.domain.events import OrderClosed
 from oms_engine.domain.model import SettingsState
 from oms_engine.domain.rules.settings import MAX_CHANGES, MAX_VALUE

@@ -25,10 +25,16 @@ from oms_engine.domain.commands import (
     OrderReplaceCmd,
     OrderReplaceRejectCmd,
     OrderUngroupCmd,
+    QuoteAcceptCmd,
+    QuoteCreateCmd,
+    QuoteExpireCmd,
+    QuoteRejectCmd,
+    QuoteRequestCreateCmd,
+    ReferencePriceCmd,
+    SettingsChangeCmd,
 )
 from oms_engine.domain.decider import execution, group, order, quote, settings
 from oms_engine.domain.decider.book import Book, NewId
-from oms_engine.domain.events import SETTINGS_STREAM, quote_stream_of
 from oms_engine.domain.rules.facts import Facts
 
 _DECISIONS: Mapping[type[Command], Callable[[Facts[Any], Book, NewId], str]] = {
@@ -52,18 +58,16 @@ _DECISIONS: Mapping[type[Command], Callable[[Facts[Any], Book, NewId], str]] = {
     OrderUngroupCmd: group.ungroup,
     AllocationApproveCmd: group.approve_allocation,
     AllocationRejectCmd: group.reject_allocation,
+    QuoteRequestCreateCmd: quote.request,
+    QuoteCreateCmd: quote.quote,
+    QuoteAcceptCmd: quote.accept,
+    QuoteRejectCmd: quote.reject,
+    QuoteExpireCmd: quote.expire,
+    SettingsChangeCmd: settings.change,
+    ReferencePriceCmd: settings.post,
 }
 
 
 def decide(facts: Facts[Any], book: Book, new_id: NewId) -> str:
     """Let the events of a command happen whose rules all hold; returns its main stream."""
-    kind = type(facts.command)
-    if kind in _DECISIONS:
-        return _DECISIONS[kind](facts, book, new_id)
-    if kind in settings.DECISIONS:
-        book.record_settings(facts.set_before, settings.DECISIONS[kind](facts, new_id))
-        return SETTINGS_STREAM
-    events = quote.DECISIONS[kind](facts, new_id)
-    quote_req_id = facts.quotes.request.quote_req_id if facts.quotes else getattr(events[0], "quote_req_id", "")
-    book.record_quotes(quote_req_id, facts.quotes, events)
-    return quote_stream_of(quote_req_id)
+    return _DECISIONS[type(facts.command)](facts, book, new_id)

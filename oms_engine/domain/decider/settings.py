@@ -1,43 +1,23 @@
-"""What do the commands about settings and reference prices decide, and what do their events change?"""
+"""What do the commands about settings and reference prices decide? Asked only when every rule of the command holds."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
 from decimal import Decimal
-from typing import Any
 
-from oms_engine.domain.commands import Command, ReferencePriceCmd, SettingsChangeCmd
-from oms_engine.domain.events import Event, ReferencePricePosted, SettingsChanged, StoredEvent
-from oms_engine.domain.model import SettingsState
+from oms_engine.domain.commands import ReferencePriceCmd, SettingsChangeCmd
+from oms_engine.domain.decider.book import Book, NewId
+from oms_engine.domain.events import SETTINGS_STREAM, ReferencePricePosted, SettingsChanged
 from oms_engine.domain.rules.facts import Facts
 from oms_engine.domain.rules.settings import differences
 
-NewId = Callable[[str], str]
-"""Makes an id with the given prefix."""
+
+def change(facts: Facts[SettingsChangeCmd], book: Book, _: NewId) -> str:
+    """Settings get other values, one event for each that differs."""
+    changed = [SettingsChanged(key=key, old=old, new=new) for key, old, new in differences(facts)]
+    book.record_settings(facts.set_before, changed)
+    return SETTINGS_STREAM
 
 
-def _change(facts: Facts[SettingsChangeCmd], _: NewId) -> list[Event]:
-    return [SettingsChanged(key=key, old=old, new=new) for key, old, new in differences(facts)]
-
-
-def _post(facts: Facts[ReferencePriceCmd], _: NewId) -> list[Event]:
-    return [ReferencePricePosted(symbol=facts.command.symbol or "", price=facts.command.price or Decimal(0))]
-
-
-DECISIONS: Mapping[type[Command], Callable[[Facts[Any], NewId], list[Event]]] = {
-    SettingsChangeCmd: _change,
-    ReferencePriceCmd: _post,
-}
-"""The events of each command about settings; asked only when every rule of the command holds."""
-
-
-def evolve_settings(state: SettingsState | None, stored: StoredEvent) -> SettingsState:
-    """What is set, and which prices are posted, after an event; it never refuses."""
-    event = stored.payload
-    before = state or SettingsState()
-    match event:
-        case SettingsChanged():
-            return replace(before, version=stored.version, values={**before.values, event.key: event.new})
-        case ReferencePricePosted():
-            return replace(before, version=stored.version, prices={**before.prices, event.symbol: event.price})
-        case _:
-            raise TypeError(f"{event.type} is no event of the settings")
+def post(facts: Facts[ReferencePriceCmd], book: Book, _: NewId) -> str:
+    """A symbol gets a reference price."""
+    posted = ReferencePricePosted(symbol=facts.command.symbol or "", price=facts.command.price or Decimal(0))
+    book.record_settings(facts.set_before, [posted])
+    return SETTINGS_STREAM

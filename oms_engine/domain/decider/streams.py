@@ -1,16 +1,105 @@
-"""What do the events of a stream lead to, whatever it is about?"""
+"""What do the events of a stream lead to, whatever it is about? Those of an order are in `evolve`."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import reduce
 from typing import Any
 
 from oms_engine.domain.decider.evolve import evolve
-from oms_engine.domain.decider.quote import evolve_quotes
-from oms_engine.domain.decider.settings import evolve_settings
-from oms_engine.domain.events import SETTINGS_STREAM, StoredEvent
-from oms_engine.domain.model import StreamState
+from oms_engine.domain.events import (
+    SETTINGS_STREAM,
+    QuoteAccepted,
+    QuoteCreated,
+    QuoteExpired,
+    QuoteRejected,
+    QuoteRequested,
+    ReferencePricePosted,
+    SettingsChanged,
+    StoredEvent,
+)
+from oms_engine.domain.model import Quote, QuoteRequest, QuoteRequestState, SettingsState, StreamState
+from oms_engine.domain.rules.quote import QUOTE_MACHINE
+from oms_engine.domain.vocabulary import QuoteState
 
 Evolve = Callable[[Any, StoredEvent], StreamState]
+
+
+def open_quotes(quotes: QuoteRequestState) -> list[str]:
+    """The quotes of a request that have not ended, in the order they were given."""
+    return [name for name, quote in quotes.quotes.items() if not QUOTE_MACHINE.is_terminal_state(quote.state)]
+
+
+def evolve_quotes(state: QuoteRequestState | None, stored: StoredEvent) -> QuoteRequestState:
+    """The request with its quotes after an event; it never refuses."""
+    event = stored.payload
+    if state is None:
+        assert isinstance(event, QuoteRequested)  # noqa: S101 - the store keeps the first event of a stream
+        return _requested(event, stored)
+    match event:
+        case QuoteCreated():
+            quotes = {**state.quotes, event.quote_id: _quoted(event, state.request, stored)}
+            after = _in_state(replace(state, quotes=quotes), QuoteState.QUOTED)
+        case QuoteAccepted(quote_id=quote_id):
+            after = _in_state(_ended(state, [quote_id], QuoteState.ACCEPTED), QuoteState.ACCEPTED)
+        case QuoteRejected(quote_id=None):
+            after = _in_state(_ended(state, open_quotes(state), QuoteState.REJECTED), QuoteState.REJECTED)
+        case QuoteExpired(quote_id=None):
+            after = _in_state(_ended(state, open_quotes(state), QuoteState.EXPIRED), QuoteState.EXPIRED)
+        case QuoteRejected(quote_id=str(quote_id)):
+            after = _ended(state, [quote_id], QuoteState.REJECTED)
+        case QuoteExpired(quote_id=str(quote_id)):
+            after = _ended(state, [quote_id], QuoteState.EXPIRED)
+        case _:
+            raise TypeError(f"{event.type} is no event of a quote request")
+    request = after.request.model_copy(update={"version": stored.version, "updated_at": stored.recorded_at})
+    return replace(after, request=request)
+
+
+def _requested(event: QuoteRequested, stored: StoredEvent) -> QuoteRequestState:
+    given = {name: getattr(event, name) for name in QuoteRequested.model_fields}
+    request = QuoteRequest.model_construct(
+        **given,
+        id=stored.position,
+        state=QuoteState.PENDING,
+        version=stored.version,
+        created_at=stored.recorded_at,
+        updated_at=stored.recorded_at,
+    )
+    return QuoteRequestState(request)
+
+
+def _quoted(event: QuoteCreated, request: QuoteRequest, stored: StoredEvent) -> Quote:
+    given = {name: getattr(event, name) for name in QuoteCreated.model_fields}
+    return Quote.model_construct(
+        **given,
+        id=stored.position,
+        quote_req_id=request.quote_req_id,
+        state=QuoteState.QUOTED,
+        created_at=stored.recorded_at,
+    )
+
+
+def _in_state(state: QuoteRequestState, reached: QuoteState) -> QuoteRequestState:
+    return replace(state, request=state.request.model_copy(update={"state": reached}))
+
+
+def _ended(state: QuoteRequestState, quote_ids: list[str], reached: QuoteState) -> QuoteRequestState:
+    ended = {name: state.quotes[name].model_copy(update={"state": reached}) for name in quote_ids}
+    return replace(state, quotes={**state.quotes, **ended})
+
+
+def evolve_settings(state: SettingsState | None, stored: StoredEvent) -> SettingsState:
+    """What is set, and which prices are posted, after an event; it never refuses."""
+    event = stored.payload
+    before = state or SettingsState()
+    match event:
+        case SettingsChanged():
+            return replace(before, version=stored.version, values={**before.values, event.key: event.new})
+        case ReferencePricePosted():
+            return replace(before, version=stored.version, prices={**before.prices, event.symbol: event.price})
+        case _:
+            raise TypeError(f"{event.type} is no event of the settings")
+
 
 _KINDS: dict[str, Evolve] = {"order": evolve, "quote": evolve_quotes, SETTINGS_STREAM: evolve_settings}
 """Kind of a stream, the first word of its name -> what its events change."""
