@@ -37,7 +37,7 @@ from oms_engine.domain.model import (
 )
 from oms_engine.domain.rules.execution import exec_id_of
 from oms_engine.domain.rules.facts import ClientOrderId, Facts, Surroundings
-from oms_engine.domain.rules.replace import candidate_of
+from oms_engine.domain.rules.replace import candidate_of, stands_outside_groups
 from oms_engine.domain.vocabulary import State
 from oms_engine.framework.state_machine import StateMachine
 from oms_engine.settings import Settings
@@ -233,7 +233,7 @@ def _is_about_settings(command: Command) -> bool:
 def _candidate(command: Command, state: OrderState | None) -> NewOrder | None:
     if isinstance(command, OrderCreateCmd):
         return command.order
-    if isinstance(command, OrderReplaceCmd) and state is not None:
+    if isinstance(command, OrderReplaceCmd) and state is not None and stands_outside_groups(state):
         return candidate_of(command, state)
     return None
 

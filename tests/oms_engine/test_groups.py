@@ -65,6 +65,60 @@ def test_grp_03_members_ask_for_the_same(field: str, other: dict[str, object], d
     assert field in problem.detail
 
 
+OPTION = {
+    "securityType": "OPT",
+    "strikePrice": "50",
+    "putOrCall": 1,
+    "maturityMonthYear": "202612",
+    "maturityDate": "2026-12-18",
+    "underlyingSecurityType": "CS",
+}
+TERMS = {
+    "priceType": "YIELD",
+    "securityId": "US4592001014",
+    "securityIdSource": "ISIN",
+    "securityExchange": "XNYS",
+    "settlCurrency": "USD",
+    "settlType": "SPOT",
+    "settlDate": "2026-01-05",
+    "expireTime": "2026-01-03T00:00:00Z",
+}
+
+
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [
+        ("strikePrice", "60"),
+        ("putOrCall", 0),
+        ("maturityMonthYear", "202703"),
+        ("maturityDate", "2026-12-19"),
+        ("underlyingSecurityType", "FUT"),
+    ],
+)
+def test_grp_03_members_ask_for_the_same_contract(field: str, other: object, desk: Desk) -> None:
+    members(desk, "1", **OPTION)
+    members(desk, "1", **(OPTION | {field: other}))
+    problem = desk.refused("OrderGroupCmd", **grouping("m1", "m2"))
+    assert told(problem) == ("OMS-VAL-001", "GRP-03")
+    assert problem.detail == f"the members differ in {field}; group orders that ask for the same"
+
+
+@pytest.mark.parametrize("field", TERMS)
+def test_grp_03_members_ask_for_the_same_security_on_the_same_terms(field: str, desk: Desk) -> None:
+    members(desk, "1")
+    members(desk, "1", **{field: TERMS[field]})
+    problem = desk.refused("OrderGroupCmd", **grouping("m1", "m2"))
+    assert problem.detail == f"the members differ in {field}; group orders that ask for the same"
+
+
+def test_grp_07_the_group_has_the_contract_and_the_terms_of_its_members(desk: Desk) -> None:
+    members(desk, "1", "1", **OPTION, **TERMS, securityDesc="a call")
+    desk.ok("OrderGroupCmd", **grouping("m1", "m2"))
+    member, block = (desk.order(name).to_wire() for name in ("m1", "g"))
+    taken = (*OPTION, *TERMS, "assetClass", "securityDesc")
+    assert {name: block[name] for name in taken} == {name: member[name] for name in taken}
+
+
 def test_grp_03_cash_orders_are_not_grouped(desk: Desk) -> None:
     members(desk, "1", "1", orderQty=None, cashOrderQty="50", securityType="MF", side="SUBSCRIBE")
     assert told(desk.refused("OrderGroupCmd", **grouping("m1", "m2"))) == ("OMS-VAL-001", "GRP-03")
@@ -189,8 +243,8 @@ def test_grp_08_a_dissolved_group_accepts_no_further_command(kind: str, name: st
     group(desk, "300", "200")
     desk.ok("OrderUngroupCmd", groupOrderId="g")
     problem = desk.refused(kind, **{name: "g"}, **({"orderQty": "5"} if kind == "OrderReplaceCmd" else {}))
-    rules = {violation.rule_id for violation in problem.violations}
-    assert rules & {"GRP-08", "RPL-10", "ALC-02", "END-03"}
+    replaced, decided = kind == "OrderReplaceCmd", kind == "AllocationApproveCmd"
+    assert told(problem) == ("OMS-STATE-002", "RPL-10" if replaced else "ALC-02" if decided else "GRP-08")
     assert code(desk, "OrderCreateCmd", order=desk.asked(parentOrderId="g", orderQty="1")) == "OMS-STATE-002"
 
 
@@ -477,6 +531,14 @@ def test_closing_a_group_leaves_its_members(desk: Desk) -> None:
     assert written(desk.ok("OrderCloseCmd", orderId="g")) == ["g OrderClosed"]
     assert book(desk, "m1") == "FILLED 1/0"
     desk.ok("OrderCloseCmd", orderId="m1")
+
+
+def test_a_living_group_is_not_closed_over_its_members_in_the_profile_desk() -> None:
+    desk = Desk(lifecycle__profile="desk")
+    live_group(desk, "1", "1")
+    assert told(desk.refused("OrderCloseCmd", orderId="g")) == ("OMS-STATE-002", "END-03")
+    desk.fill("g", "2")
+    desk.ok("OrderCloseCmd", orderId="g")
 
 
 def test_a_member_is_not_closed_while_its_group_can_still_fill_it(desk: Desk) -> None:

@@ -125,6 +125,20 @@ def test_rpl_08_the_resulting_order_is_a_good_order() -> None:
     assert refusal(desk, orderId=market, price="1") == ("OMS-VAL-001", "ORD-13", 99)
 
 
+def test_an_expiry_that_is_not_in_force_holds_no_replace_up(desk: Desk) -> None:
+    order_id = desk.given("NEW", timeInForce="GOOD_TILL_DATE", expireTime=LATER)
+    desk.ok("OrderReplaceCmd", orderId=order_id, timeInForce="DAY")
+    desk.clock.now = START + timedelta(days=2)
+    desk.ok("OrderReplaceCmd", orderId=order_id, price="101")
+    assert refusal(desk, orderId=order_id, expireTime=LATER) == ("OMS-VAL-005", "ORD-16", 99)
+    assert refusal(desk, orderId=order_id, timeInForce="GOOD_TILL_DATE") == ("OMS-VAL-005", "ORD-16", 99)
+
+
+def test_an_expiry_in_the_past_is_refused_whatever_the_time_in_force(desk: Desk) -> None:
+    past = (START - timedelta(days=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert told(desk.refused("OrderCreateCmd", order=desk.asked(expireTime=past))) == ("OMS-VAL-005", "ORD-16")
+
+
 def test_rpl_09_something_is_changed(desk: Desk) -> None:
     order_id = desk.given("LIVE")
     assert refusal(desk, orderId=order_id) == ("OMS-VAL-001", "RPL-09", 99)
@@ -134,7 +148,17 @@ def test_rpl_09_something_is_changed(desk: Desk) -> None:
 def test_rpl_10_groups_and_members_are_not_replaced(desk: Desk) -> None:
     desk.ok("OrderGroupCmd", memberOrderIds=members(desk, "1", "1"), groupOrderId="g")
     for order_id in ("g", "m1"):
-        assert refusal(desk, orderId=order_id, price="1") == ("OMS-STATE-002", "RPL-10", 2)
+        for terms in ({"price": "1"}, {"orderQty": "0"}, {}):
+            assert refusal(desk, orderId=order_id, **terms) == ("OMS-STATE-002", "RPL-10", 2)
+
+
+def test_rpl_10_a_dissolved_group_is_told_to_be_one(desk: Desk) -> None:
+    desk.ok("OrderGroupCmd", memberOrderIds=members(desk, "1", "1"), groupOrderId="g")
+    desk.ok("OrderUngroupCmd", groupOrderId="g")
+    for terms in ({"price": "1"}, {"orderQty": "0"}, {"price": "-1"}):
+        problem = desk.refused("OrderReplaceCmd", orderId="g", **terms)
+        assert told(problem) == ("OMS-STATE-002", "RPL-10")
+        assert problem.detail == "order g is a group that was dissolved; it takes no further command"
 
 
 TERMS = {

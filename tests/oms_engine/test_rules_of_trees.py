@@ -326,6 +326,8 @@ TREES: list[Row] = [
     ("OrderCloseCmd", "END-03", STATE2, "orderId", member_of_a_reopened_group, {"orderId": "m2"}, {}),
     ("OrderCloseCmd", "END-03", STATE2, "orderId", living, ROOT, {"lifecycle.profile": "desk"}),
     ("OrderCloseCmd", "END-03", STATE2, "orderId", working_group, MEMBER, {"lifecycle.profile": "desk"}),
+    ("OrderCloseCmd", "END-03", STATE2, "orderId", working_group, GROUP, {"lifecycle.profile": "desk"}),
+    ("OrderReplaceCmd", "PAR-15", STATE3, "orderId", ended_above, {"orderId": "new", "price": "101"}, {}),
     ("ExecutionCreateCmd", "EX-08", STATE2, "orderId", living, ROOT, {}),
     ("ExecutionCreateCmd", "EX-08", STATE2, "orderId", working_group, MEMBER, {}),
     ("ExecutionBustCmd", "PAR-14", EXEC5, "execId", closed, {**KID, "execId": "e1"}, {}),
@@ -339,7 +341,10 @@ OF_MEMBERS = (
     "OrderReplaceAcceptCmd", "OrderReplaceRejectCmd", "OrderExpireCmd",
 )  # fmt: skip
 TREES += [(kind, "GRP-09", STATE2, "orderId", grouped, MEMBER, {}) for kind in OF_MEMBERS]
-TREES += [(kind, "GRP-08", STATE2, "orderId", dissolved, GROUP, {}) for kind in (*OF_MEMBERS, "OrderCancelCmd")]
+TREES += [
+    (kind, "GRP-08", STATE2, "orderId", dissolved, GROUP, {})
+    for kind in (*OF_MEMBERS, "OrderCancelCmd", "OrderCloseCmd")
+]
 
 REPLACE: list[Row] = [
     ("OrderReplaceCmd", rule_id, code, field, scene, {**ONE, **fields}, settings)
@@ -436,6 +441,7 @@ GROUPS: list[Row] = [
     ("OrderGroupCmd", "GRP-03", VAL1, "memberOrderIds", unlike(ordType="STOP", stopPx="9"), BOTH, {}),
     ("OrderGroupCmd", "GRP-03", VAL1, "memberOrderIds", unlike(price="100.00000001"), BOTH, {}),
     ("OrderGroupCmd", "GRP-03", VAL1, "memberOrderIds", unlike(stopPx="9"), BOTH, {}),
+    ("OrderGroupCmd", "GRP-03", VAL1, "memberOrderIds", unlike(priceType="YIELD"), BOTH, {}),
     ("OrderGroupCmd", "GRP-03", VAL1, "memberOrderIds", unlike(timeInForce="GOOD_TILL_CANCEL"), BOTH, {}),
     ("OrderGroupCmd", "GRP-03", VAL1, "memberOrderIds", cash_members, BOTH, {}),
     ("OrderGroupCmd", "GRP-04", STATE2, "memberOrderIds", unlike(handlInst="AUTO"), BOTH, {}),
@@ -675,6 +681,23 @@ def test_the_way_out_of_a_cancel_is_told(desk: Desk) -> None:
     grouped(desk)
     assert "OrderUngroupCmd" in desk.refused("OrderCancelCmd", orderId="g").detail
     assert "OrderPlaceCmd" in desk.refused("OrderCancelCmd", orderId="m3").detail
+
+
+def test_no_way_out_leads_in_a_circle(desk: Desk) -> None:
+    group_with_a_kid(desk)
+    for kind, name in (("OrderCancelCmd", "orderId"), ("OrderUngroupCmd", "groupOrderId")):
+        assert "send OrderPlaceCmd to one of its children" in desk.refused(kind, **{name: "g"}).detail
+    desk.ok("OrderPlaceCmd", orderId="kid")
+    assert desk.refused("OrderUngroupCmd", groupOrderId="g").detail.endswith("so cancel it")
+    desk.ok("OrderCancelCmd", orderId="g")
+
+
+def test_what_can_never_be_placed_is_neither_placed_nor_replaced_first(desk: Desk) -> None:
+    ended_above(desk)
+    told = desk.refused("OrderCancelCmd", orderId="new")
+    assert told.error_code == STATE1
+    assert "order root above it is CXL" in told.detail
+    assert "OrderPlaceCmd" not in told.detail
 
 
 def test_a_flood_of_members_is_counted(desk: Desk) -> None:

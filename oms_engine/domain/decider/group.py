@@ -17,30 +17,14 @@ from oms_engine.domain.events import (
 )
 from oms_engine.domain.quantities import ZERO, add
 from oms_engine.domain.rules.facts import Facts
-from oms_engine.domain.rules.group import members_of
+from oms_engine.domain.rules.group import AGREED, members_of
 from oms_engine.domain.vocabulary import HandlInst, Leg, Role
 
 BLOCK = "BLOCK"
 """Account of a group whose members have different ones."""
 
-_COPIED = (
-    "symbol",
-    "security_id",
-    "security_id_source",
-    "security_type",
-    "asset_class",
-    "security_desc",
-    "security_exchange",
-    "settl_currency",
-    "side",
-    "ord_type",
-    "price",
-    "stop_px",
-    "price_type",
-    "time_in_force",
-    "expire_time",
-)
-"""What a group takes over from its members: the instrument, and the terms on which they agree."""
+_COPIED = (*AGREED, "security_desc")
+"""What a group takes over from its members: what they agree in, and what the first of them calls the security."""
 
 
 def group(facts: Facts[OrderGroupCmd], book: Book, new_id: NewId) -> str:

@@ -5,12 +5,11 @@ from decimal import Decimal
 from typing import Any
 
 from oms_engine.domain.commands import AllocationApproveCmd, AllocationRejectCmd, OrderGroupCmd, OrderUngroupCmd
-from oms_engine.domain.model import OrderState
+from oms_engine.domain.model import Order, OrderState
 from oms_engine.domain.quantities import ZERO, add, open_quantity
 from oms_engine.domain.rules.envelope import (
     ID_FORM,
     MAX_CL_ORD_ID,
-    AnyFacts,
     folded,
     order_exists,
     readable,
@@ -23,11 +22,34 @@ from oms_engine.errors import shown
 from oms_engine.framework.validation import Rule
 
 GroupFacts = Facts[OrderGroupCmd]
+DecisionFacts = Facts[AllocationApproveCmd] | Facts[AllocationRejectCmd]
 
 _MOST_SHOWN = 5
 
-AGREED = ("symbol", "side", "ord_type", "price", "stop_px", "time_in_force")
-"""What the members of a group must have in common."""
+AGREED = (
+    "symbol",
+    "security_id",
+    "security_id_source",
+    "security_type",
+    "asset_class",
+    "security_exchange",
+    "maturity_month_year",
+    "maturity_date",
+    "strike_price",
+    "put_or_call",
+    "underlying_security_type",
+    "settl_currency",
+    "settl_type",
+    "settl_date",
+    "side",
+    "ord_type",
+    "price",
+    "price_type",
+    "stop_px",
+    "time_in_force",
+    "expire_time",
+)
+"""What the members of a group must have in common: the instrument, and the terms on which it is traded."""
 
 
 def named_members(facts: GroupFacts) -> tuple[str, ...]:
@@ -55,7 +77,7 @@ def _missing(facts: GroupFacts) -> list[str]:
 def _disagreed(facts: GroupFacts) -> list[str]:
     orders = [state.order for state in members_of(facts)]
     names = [name for name in AGREED if len({getattr(order, name) for order in orders}) > 1]
-    return [{"ord_type": "ordType", "stop_px": "stopPx", "time_in_force": "timeInForce"}.get(n, n) for n in names]
+    return [str(Order.model_fields[name].alias) for name in names]
 
 
 def _not_new(facts: GroupFacts) -> list[str]:
@@ -209,7 +231,7 @@ def _twice(facts: GroupFacts) -> str:
     return next((name for name in names if names.count(name) > 1), "")
 
 
-UNGROUP: tuple[Rule[AnyFacts], ...] = (
+UNGROUP: tuple[Rule[Facts[OrderUngroupCmd]], ...] = (
     required("groupOrderId", "group_order_id", "name the group"),
     *texts_and_numbers_fit(OrderUngroupCmd),
     rule(
@@ -218,11 +240,11 @@ UNGROUP: tuple[Rule[AnyFacts], ...] = (
         "groupOrderId",
         found,
         lambda f: (
-            f"order {shown(getattr(f.command, 'group_order_id', None))} does not exist; "
+            f"order {shown(f.command.group_order_id)} does not exist; "
             "search_orders with isGroupedOrder=true finds groups"
         ),
         scope="OrderUngroupCmd",
-        applies=lambda f: bool(getattr(f.command, "group_order_id", None)),
+        applies=lambda f: bool(f.command.group_order_id),
     ),
     rule(
         "GRP-08",
@@ -240,7 +262,7 @@ UNGROUP: tuple[Rule[AnyFacts], ...] = (
         lambda f: order_state(f) is State.NEW and not f.order.order.place_qty,
         lambda f: (
             f"{order_name(f)} is {order_state(f)} with placeQty {f.order.order.place_qty:f}; "
-            "only a NEW group without anything placed is dissolved, so cancel it"
+            f"only a NEW group without anything placed is dissolved, so {_instead(f)}"
         ),
         scope="OrderUngroupCmd",
         applies=lambda f: found(f) and bool(f.order.members),
@@ -248,12 +270,16 @@ UNGROUP: tuple[Rule[AnyFacts], ...] = (
 )
 
 
-def _asked(facts: AnyFacts) -> Decimal | None:
-    quantity: Decimal | None = getattr(facts.command, "quantity", None)
-    return quantity
+def _instead(facts: Facts[OrderUngroupCmd]) -> str:
+    unsent = order_state(facts) is State.NEW and not facts.machine.is_valid_transition(State.NEW, State.CXL)
+    return "send OrderPlaceCmd to one of its children and cancel the group then" if unsent else "cancel it"
 
 
-def _manual(facts: AnyFacts) -> bool:
+def _asked(facts: DecisionFacts) -> Decimal | None:
+    return facts.command.quantity
+
+
+def _manual(facts: DecisionFacts) -> bool:
     return found(facts) and facts.order.has_receiver and not facts.order.order.auto_allocation
 
 
@@ -274,7 +300,7 @@ def _settled(facts: Facts[Any]) -> list[str]:
     return [s.order.order_id for s in facts.receivers() if s.order.state is State.CLOSED and open_quantity(s)]
 
 
-def _decision(command: type[AllocationApproveCmd] | type[AllocationRejectCmd]) -> tuple[Rule[AnyFacts], ...]:
+def _decision(command: type[AllocationApproveCmd] | type[AllocationRejectCmd]) -> tuple[Rule[DecisionFacts], ...]:
     scope = command.__name__
     return (
         required("orderId", "order_id", "name the order whose fills are pending"),
@@ -335,5 +361,5 @@ def _decision(command: type[AllocationApproveCmd] | type[AllocationRejectCmd]) -
     )
 
 
-APPROVE: tuple[Rule[AnyFacts], ...] = (*_decision(AllocationApproveCmd), readable("approvedBy", "approved_by"))
-REJECT: tuple[Rule[AnyFacts], ...] = _decision(AllocationRejectCmd)
+APPROVE: tuple[Rule[DecisionFacts], ...] = (*_decision(AllocationApproveCmd), readable("approvedBy", "approved_by"))
+REJECT: tuple[Rule[DecisionFacts], ...] = _decision(AllocationRejectCmd)

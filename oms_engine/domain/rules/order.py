@@ -72,13 +72,8 @@ def _needs(rule_id: str, field: str, name: str, types: set[OrdType]) -> Rule[Cre
 
 def is_signed(order: NewOrder | Order, facts: Facts[Any]) -> bool:
     """May the prices of an order be zero or negative, by their meaning or by the asset class?"""
-    return (
-        order.price_type in _SIGNED or (order.asset_class or _class(order, facts)) in facts.settings.non_positive_price
-    )
-
-
-def _class(order: NewOrder | Order, facts: Facts[Any]) -> AssetClass:
-    return classify(order, facts.settings) if isinstance(order, NewOrder) else AssetClass.GENERIC
+    asset_class = classify(order, facts.settings) if isinstance(order, NewOrder) else order.asset_class
+    return order.price_type in _SIGNED or asset_class in facts.settings.non_positive_price
 
 
 def _positive(field: str, name: str, *, may_be_signed: bool) -> Rule[CreateFacts]:
@@ -114,6 +109,13 @@ def _on_tick(field: str, name: str) -> Rule[CreateFacts]:
         applies=lambda o, f: getattr(o, name) is not None and tick_of(f, o) is not None,
         inputs=(field, "symbol", "assetClass"),
     )
+
+
+def _expiry_matters(order: NewOrder, facts: CreateFacts) -> bool:
+    """Does the expiry mean anything? One that an order has kept from before, and that is not in force, does not."""
+    in_force = order.time_in_force is TimeInForce.GOOD_TILL_DATE
+    asked = facts.state is None or facts.command.expire_time is not None
+    return order.expire_time is not None and (in_force or asked)
 
 
 TERMS: tuple[Rule[CreateFacts], ...] = (
@@ -164,7 +166,8 @@ TERMS: tuple[Rule[CreateFacts], ...] = (
         "expireTime",
         lambda o, f: o.expire_time is not None and o.expire_time > f.now,
         lambda o, f: f"expireTime {instant_text(o.expire_time or f.now)} has passed; give a time in the future",
-        applies=lambda o, _: o.expire_time is not None,
+        applies=_expiry_matters,
+        inputs=("expireTime", "timeInForce"),
     ),
     _on_tick("price", "price"),
     _on_tick("stopPx", "stop_px"),
@@ -379,15 +382,54 @@ REJECT: tuple[Rule[AnyFacts], ...] = (
 )
 
 
-def _not_ended(code: str, states: frozenset[State]) -> Rule[CancelFacts]:
+def not_ended(rule_id: str, command: type[Command], what: str) -> tuple[Rule[Any], ...]:
+    """A request is about an open order; the code tells how it ended."""
+
+    def unless(code: str, *states: State) -> Rule[AnyFacts]:
+        return rule(
+            rule_id,
+            code,
+            "orderId",
+            lambda f: order_state(f) not in states,
+            lambda f: f"{order_name(f)} is {order_state(f)}; only {what}",
+            scope=command.__name__,
+            applies=found,
+        )
+
+    return (
+        unless("OMS-ORDER-006", State.FILLED),
+        unless("OMS-ORDER-005", State.CXL),
+        unless("OMS-STATE-003", State.REJ, State.EXP, State.CLOSED),
+    )
+
+
+def names_current(rule_id: str, command: type[Command]) -> Rule[Facts[Any]]:
+    """The origClOrdId of a request, where it is given, is the clOrdId that the order has."""
     return rule(
-        "CXL-03",
-        code,
-        "orderId",
-        lambda f: order_state(f) not in states,
-        lambda f: f"{order_name(f)} is {order_state(f)}; only an open order is cancelled",
-        scope="OrderCancelCmd",
-        applies=found,
+        rule_id,
+        "OMS-VAL-001",
+        "origClOrdId",
+        lambda f: f.command.orig_cl_ord_id == f.order.order.cl_ord_id,
+        lambda f: (
+            f"origClOrdId {shown(f.command.orig_cl_ord_id)} is not the clOrdId of {order_name(f)}, "
+            f"which is {shown(f.order.order.cl_ord_id)}"
+        ),
+        scope=command.__name__,
+        applies=lambda f: found(f) and f.command.orig_cl_ord_id is not None,
+    )
+
+
+def gives_unused(rule_id: str, command: type[Command]) -> Rule[Facts[Any]]:
+    """The clOrdId of a request, where it is given, is new in the session."""
+    return rule(
+        rule_id,
+        "OMS-ORDER-002",
+        "clOrdId",
+        lambda f: f.used_by is None,
+        lambda f: (
+            f"clOrdId {shown(f.command.cl_ord_id)} was used in session {shown(f.session_id)} before; use a new one"
+        ),
+        scope=command.__name__,
     )
 
 
@@ -399,6 +441,18 @@ def _nothing_pending(rule_id: str, pending: CancelState, name: str) -> Rule[Canc
         lambda f: _cancel_state(f) is not pending,
         lambda f: f"{order_name(f)} has a {name} request pending; wait for its answer",
         scope="OrderCancelCmd",
+        applies=found,
+    )
+
+
+def _not_dissolved(command: type[Command]) -> Rule[AnyFacts]:
+    return rule(
+        "GRP-08",
+        "OMS-STATE-002",
+        "orderId",
+        lambda f: not is_dissolved(f.order),
+        lambda f: f"{order_name(f)} is a group that was dissolved; it takes no further command",
+        scope=command.__name__,
         applies=found,
     )
 
@@ -424,31 +478,9 @@ CANCEL: tuple[Rule[CancelFacts], ...] = (
     *names_order(OrderCancelCmd),
     printable("clOrdId", "cl_ord_id"),
     order_exists("CXL-01"),
-    rule(
-        "CXL-02",
-        "OMS-ORDER-002",
-        "clOrdId",
-        lambda f: f.used_by is None,
-        lambda f: (
-            f"clOrdId {shown(f.command.cl_ord_id)} was used in session {shown(f.session_id)} before; use a new one"
-        ),
-        scope="OrderCancelCmd",
-    ),
-    rule(
-        "CXL-02",
-        "OMS-VAL-001",
-        "origClOrdId",
-        lambda f: f.command.orig_cl_ord_id == f.order.order.cl_ord_id,
-        lambda f: (
-            f"origClOrdId {shown(f.command.orig_cl_ord_id)} is not the clOrdId of {order_name(f)}, "
-            f"which is {shown(f.order.order.cl_ord_id)}"
-        ),
-        scope="OrderCancelCmd",
-        applies=lambda f: found(f) and f.command.orig_cl_ord_id is not None,
-    ),
-    _not_ended("OMS-ORDER-006", frozenset({State.FILLED})),
-    _not_ended("OMS-ORDER-005", frozenset({State.CXL})),
-    _not_ended("OMS-STATE-003", frozenset({State.REJ, State.EXP, State.CLOSED})),
+    gives_unused("CXL-02", OrderCancelCmd),
+    names_current("CXL-02", OrderCancelCmd),
+    *not_ended("CXL-03", OrderCancelCmd, "an open order is cancelled"),
     _nothing_pending("CXL-04", CancelState.PCXL, "cancel"),
     _nothing_pending("CXL-05", CancelState.PMOD, "replace"),
     rule(
@@ -467,7 +499,7 @@ CANCEL: tuple[Rule[CancelFacts], ...] = (
         lambda f: f.order.order.leaves_qty is None or f.order.order.leaves_qty > 0,
         lambda f: f"{order_name(f)} has nothing left to cancel",
         scope="OrderCancelCmd",
-        applies=lambda f: found(f) and order_state(f) in OPEN_STATES,
+        applies=lambda f: found(f) and order_state(f) in OPEN_STATES and not is_dissolved(f.order),
     ),
     rule(
         "CXL-07",
@@ -496,15 +528,7 @@ CANCEL: tuple[Rule[CancelFacts], ...] = (
         scope="OrderCancelCmd",
         applies=found,
     ),
-    rule(
-        "GRP-08",
-        "OMS-STATE-002",
-        "orderId",
-        lambda f: not is_dissolved(f.order),
-        lambda f: f"{order_name(f)} is a group that was dissolved; it takes no further command",
-        scope="OrderCancelCmd",
-        applies=found,
-    ),
+    _not_dissolved(OrderCancelCmd),
 )
 
 
@@ -512,19 +536,29 @@ def _named(state: OrderState | None) -> str:
     return f"order {state.order.order_id}" if state else ""
 
 
+def ended_above(facts: Facts[Any]) -> OrderState | None:
+    """The nearest order above that has ended; what is NEW below it is never sent any more."""
+    return next((above for above in facts.above() if above.order.state not in OPEN_STATES), None)
+
+
 def _way_out(facts: CancelFacts) -> str:
+    ended = ended_above(facts)
+    if ended is not None:
+        return f"{_named(ended)} above it is {ended.order.state}, so it is never sent and counts nothing; leave it"
+    if facts.order.children:
+        return "send OrderPlaceCmd to one of its children first"
     if facts.order.order.is_grouped_order:
         return "dissolve the group with OrderUngroupCmd"
     return "send OrderPlaceCmd first"
 
 
-CANCEL_ACCEPT: tuple[Rule[AnyFacts], ...] = (
+CANCEL_ACCEPT: tuple[Rule[Facts[OrderCancelAcceptCmd]], ...] = (
     *_from_market("LIF-01", OrderCancelAcceptCmd, State.CXL, never=State.NEW),
     rule(
         "LIF-02",
         "OMS-STATE-002",
         "orderId",
-        lambda f: _cancel_state(f) is CancelState.PCXL or bool(getattr(f.command, "unsolicited", False)),
+        lambda f: _cancel_state(f) is CancelState.PCXL or bool(f.command.unsolicited),
         lambda f: f"{order_name(f)} has no cancel pending; send OrderCancelCmd first, or say unsolicited",
         scope="OrderCancelAcceptCmd",
         applies=lambda f: found(f) and f.machine.is_valid_transition(order_state(f), State.CXL),
@@ -623,6 +657,7 @@ def obstacles(order: Order, now: datetime) -> dict[State, str]:
 
 CLOSE: tuple[Rule[AnyFacts], ...] = (
     *_towards("END-03", OrderCloseCmd, State.CLOSED),
+    _not_dissolved(OrderCloseCmd),
     rule(
         "END-03",
         "OMS-STATE-002",
@@ -645,7 +680,7 @@ CLOSE: tuple[Rule[AnyFacts], ...] = (
         "END-03",
         "OMS-STATE-002",
         "orderId",
-        lambda f: not f.order.children and not is_member(f.order),
+        lambda f: not f.order.children and not is_member(f.order) and not f.order.order.is_grouped_order,
         lambda f: f"{order_name(f)} is LIVE and does not stand alone; end it before it is closed",
         scope="OrderCloseCmd",
         applies=lambda f: found(f) and order_state(f) is State.LIVE,

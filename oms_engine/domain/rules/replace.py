@@ -9,7 +9,7 @@ from oms_engine.domain.quantities import add, counted, subtract
 from oms_engine.domain.rules import order
 from oms_engine.domain.rules.envelope import AnyFacts, order_exists, printable
 from oms_engine.domain.rules.facts import Facts, found, order_name, order_state, rule
-from oms_engine.domain.rules.tree import PENDING, acts_for_itself, is_leaf, is_member
+from oms_engine.domain.rules.tree import PENDING, acts_for_itself, is_dissolved, is_leaf, is_member
 from oms_engine.domain.vocabulary import OPEN_STATES, WORKING_STATES, CancelState, State
 from oms_engine.errors import shown
 from oms_engine.framework.validation import Rule
@@ -42,16 +42,18 @@ def candidate_of(command: OrderReplaceCmd, state: OrderState) -> NewOrder:
     return NewOrder.model_construct(**terms)
 
 
-def _not_ended(code: str, states: frozenset[State]) -> Rule[ReplaceFacts]:
-    return rule(
-        "RPL-03",
-        code,
-        "orderId",
-        lambda f: order_state(f) not in states,
-        lambda f: f"{order_name(f)} is {order_state(f)}; only the terms of an open order are replaced",
-        scope="OrderReplaceCmd",
-        applies=found,
-    )
+def stands_outside_groups(state: OrderState) -> bool:
+    """Is the order neither a group nor a member of one?"""
+    return not state.order.is_grouped_order and not is_member(state)
+
+
+def _alone(facts: ReplaceFacts) -> bool:
+    return found(facts) and stands_outside_groups(facts.order)
+
+
+def _above(facts: ReplaceFacts) -> str:
+    ended = order.ended_above(facts)
+    return f"order {ended.order.order_id} above it is {ended.order.state}" if ended else ""
 
 
 def _waiting_below(facts: ReplaceFacts) -> list[OrderState]:
@@ -105,21 +107,17 @@ REPLACE: tuple[Rule[Any], ...] = (
     *order.names_order(OrderReplaceCmd),
     printable("clOrdId", "cl_ord_id"),
     order_exists("RPL-01"),
+    order.names_current("RPL-02", OrderReplaceCmd),
+    *order.not_ended("RPL-03", OrderReplaceCmd, "the terms of an open order are replaced"),
     rule(
-        "RPL-02",
-        "OMS-VAL-001",
-        "origClOrdId",
-        lambda f: f.command.orig_cl_ord_id == f.order.order.cl_ord_id,
-        lambda f: (
-            f"origClOrdId {shown(f.command.orig_cl_ord_id)} is not the clOrdId of {order_name(f)}, "
-            f"which is {shown(f.order.order.cl_ord_id)}"
-        ),
+        "PAR-15",
+        "OMS-STATE-003",
+        "orderId",
+        lambda f: order.ended_above(f) is None,
+        lambda f: f"{order_name(f)} is NEW and {_above(f)}, so it is never sent; create another under an open order",
         scope="OrderReplaceCmd",
-        applies=lambda f: found(f) and f.command.orig_cl_ord_id is not None,
+        applies=lambda f: found(f) and order_state(f) is State.NEW,
     ),
-    _not_ended("OMS-ORDER-006", frozenset({State.FILLED})),
-    _not_ended("OMS-ORDER-005", frozenset({State.CXL})),
-    _not_ended("OMS-STATE-003", frozenset({State.REJ, State.EXP, State.CLOSED})),
     rule(
         "RPL-04",
         "OMS-STATE-002",
@@ -138,16 +136,7 @@ REPLACE: tuple[Rule[Any], ...] = (
         scope="OrderReplaceCmd",
         applies=found,
     ),
-    rule(
-        "RPL-05",
-        "OMS-ORDER-002",
-        "clOrdId",
-        lambda f: f.used_by is None,
-        lambda f: (
-            f"clOrdId {shown(f.command.cl_ord_id)} was used in session {shown(f.session_id)} before; use a new one"
-        ),
-        scope="OrderReplaceCmd",
-    ),
+    order.gives_unused("RPL-05", OrderReplaceCmd),
     rule(
         "RPL-06",
         "OMS-ORDER-004",
@@ -179,20 +168,24 @@ REPLACE: tuple[Rule[Any], ...] = (
         lambda f: requested_terms(f) != ReplaceTerms(),
         lambda f: f"nothing differs from what {order_name(f)} has; name a value that is to change",
         scope="OrderReplaceCmd",
-        applies=found,
+        applies=_alone,
         inputs=tuple(str(field.alias) for field in ReplaceTerms.model_fields.values()),
     ),
     rule(
         "RPL-10",
         "OMS-STATE-002",
         "orderId",
-        lambda f: not f.order.order.is_grouped_order and not is_member(f.order),
-        lambda f: f"{order_name(f)} is a group or a member of one; dissolve the group, replace, and group again",
+        lambda f: stands_outside_groups(f.order),
+        lambda f: (
+            f"{order_name(f)} is a group that was dissolved; it takes no further command"
+            if is_dissolved(f.order)
+            else f"{order_name(f)} is a group or a member of one; dissolve the group, replace, and group again"
+        ),
         scope="OrderReplaceCmd",
         applies=found,
     ),
 )
-"""The rules of a request; those of the resulting order are asked of the candidate (RPL-08)."""
+"""The rules of a request; those of the resulting order are asked of the candidate (RPL-08), where there may be one."""
 
 
 def _is_pending(command: str) -> Rule[AnyFacts]:
