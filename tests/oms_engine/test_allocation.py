@@ -195,6 +195,22 @@ def test_alc_06_what_was_refused_stays_pending_and_is_part_of_the_next_approval(
     assert handed(desk, market) == "ALLOC_FAILED 550+50"
 
 
+def test_alc_05_what_a_correction_sets_free_is_taken_before_what_came_later(desk: Desk) -> None:
+    def in_force() -> list[str]:
+        return [f"{lot.exec_id} {lot.quantity}" for lot in allocations(desk, status="APPLIED")]
+
+    root = client(desk)
+    market = child(desk, root, "1000", autoAllocation=False)
+    for price in ("10", "11", "12", "13"):
+        desk.fill(market, "100", price)
+    desk.ok("AllocationApproveCmd", orderId=market, quantity="250")
+    correct(desk, market, "120", "10")
+    assert handed(desk, market) == "PENDING_ALLOC 250+170"
+    assert in_force() == ["e2 100", "e3 50", "e1 100"]
+    desk.ok("AllocationApproveCmd", orderId=market, quantity="80")
+    assert in_force()[3:] == ["e1 20", "e3 50", "e4 10"]
+
+
 def test_alc_07_a_correction_takes_back_exactly_the_lots_of_its_execution(desk: Desk) -> None:
     root, market = tree(desk, "1000", "800")
     desk.fill(market, "300", "10")
