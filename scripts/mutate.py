@@ -40,7 +40,7 @@ from oms_mcp import arguments, server  # noqa: F401 - as above
 ROOT = Path(__file__).parent.parent
 HERE = "tests/oms_engine"
 
-TABLES = [f"{HERE}/test_rules.py", f"{HERE}/test_matrix.py"]
+TABLES = [f"{HERE}/test_rules.py", f"{HERE}/test_rules_of_trees.py", f"{HERE}/test_matrix.py"]
 ENGINE_TESTS = [HERE]
 FACE_TESTS = ["tests/oms_mcp"]
 STATE_TESTS = ([f"{HERE}/test_lifecycle.py"], ENGINE_TESTS)
@@ -52,7 +52,10 @@ ALL_TESTS = (ENGINE_TESTS, FACE_TESTS, *WORD_TESTS)
 Stages = tuple[list[str], ...]
 
 FAMILIES: dict[str, tuple[str, ...]] = {
+    "ENV-05": ("test_idempotency.py",),
+    "ORD-19": ("test_idempotency.py",),
     "ORD-20": ("test_tree.py",),
+    "END-03": ("test_tree.py", "test_groups.py"),
     "PAR": ("test_tree.py",),
     "ALC": ("test_allocation.py",),
     "GRP": ("test_groups.py",),
@@ -331,12 +334,12 @@ def _uncite_code(code: str) -> None:
 
 
 def _tests_of_rule(name: str) -> Stages:
-    """The tests that name the rule, those of its family, those of the tables, all."""
+    """Those that name the rule, of its family and of the tables; all of its family and of the tables; all."""
     rule_id = name.partition(" ")[0]
     own = FAMILIES.get(rule_id) or FAMILIES.get(rule_id.partition("-")[0]) or ()
-    family = [f"{HERE}/{name}" for name in own] or TABLES
+    asked = [*(f"{HERE}/{name}" for name in own), *TABLES]
     named = f"{rule_id} or {rule_id.lower().replace('-', '_')}"
-    return ([*family, "-k", named], family, TABLES, ENGINE_TESTS)
+    return ([*asked, "-k", named], asked, ENGINE_TESTS)
 
 
 def _tests_of_refusal(name: str) -> Stages:

@@ -764,3 +764,14 @@ def test_the_main_order_is_written_first_then_those_above_then_members_and_child
     assert written(asked) == ["g OrderCancelRequested", "a OrderCancelRequested", "b OrderCancelRequested"]
     positions = [event.position for event in asked.events]
     assert positions == list(range(positions[0], positions[0] + 3))
+
+
+def test_in_the_profile_desk_a_living_order_is_closed_only_where_it_stands_alone() -> None:
+    desk = profiled("desk")
+    root, market = tree(desk, "1000", "300")
+    desk.fill(market, "300")
+    assert told(desk.refused("OrderCloseCmd", orderId=root)) == ("OMS-STATE-002", "END-03")
+    below = child(desk, root, "500")
+    desk.ok("OrderCloseCmd", orderId=below)
+    assert (book(desk, below), desk.order(root).place_qty) == ("CLOSED 0/0", 300)
+    desk.ok("OrderCloseCmd", orderId=desk.given("LIVE"))
