@@ -32,9 +32,11 @@ from oms_engine.domain.rules.tree import (
     CHILD,
     acts_for_itself,
     at_rest_below,
+    ended_above,
     is_dissolved,
     is_leaf,
     is_member,
+    not_dissolved,
 )
 from oms_engine.domain.vocabulary import (
     OPEN_STATES,
@@ -445,18 +447,6 @@ def _nothing_pending(rule_id: str, pending: CancelState, name: str) -> Rule[Canc
     )
 
 
-def _not_dissolved(command: type[Command]) -> Rule[AnyFacts]:
-    return rule(
-        "GRP-08",
-        "OMS-STATE-002",
-        "orderId",
-        lambda f: not is_dissolved(f.order),
-        lambda f: f"{order_name(f)} is a group that was dissolved; it takes no further command",
-        scope=command.__name__,
-        applies=found,
-    )
-
-
 def _replacing_below(facts: CancelFacts, above: OrderState | None = None) -> OrderState | None:
     """An order that the cancel would be forwarded to while a replace of it is pending."""
     above = above or facts.order
@@ -528,17 +518,12 @@ CANCEL: tuple[Rule[CancelFacts], ...] = (
         scope="OrderCancelCmd",
         applies=found,
     ),
-    _not_dissolved(OrderCancelCmd),
+    not_dissolved("OrderCancelCmd"),
 )
 
 
 def _named(state: OrderState | None) -> str:
     return f"order {state.order.order_id}" if state else ""
-
-
-def ended_above(facts: Facts[Any]) -> OrderState | None:
-    """The nearest order above that has ended; what is NEW below it is never sent any more."""
-    return next((above for above in facts.above() if above.order.state not in OPEN_STATES), None)
 
 
 def _way_out(facts: CancelFacts) -> str:
@@ -657,7 +642,7 @@ def obstacles(order: Order, now: datetime) -> dict[State, str]:
 
 CLOSE: tuple[Rule[AnyFacts], ...] = (
     *_towards("END-03", OrderCloseCmd, State.CLOSED),
-    _not_dissolved(OrderCloseCmd),
+    not_dissolved("OrderCloseCmd"),
     rule(
         "END-03",
         "OMS-STATE-002",

@@ -9,7 +9,7 @@ from oms_engine.domain.quantities import add, counted, subtract
 from oms_engine.domain.rules import order
 from oms_engine.domain.rules.envelope import AnyFacts, order_exists, printable
 from oms_engine.domain.rules.facts import Facts, found, order_name, order_state, rule
-from oms_engine.domain.rules.tree import PENDING, acts_for_itself, is_dissolved, is_leaf, is_member
+from oms_engine.domain.rules.tree import PENDING, acts_for_itself, ended_above, is_dissolved, is_leaf, is_member
 from oms_engine.domain.vocabulary import OPEN_STATES, WORKING_STATES, CancelState, State
 from oms_engine.errors import shown
 from oms_engine.framework.validation import Rule
@@ -52,7 +52,7 @@ def _alone(facts: ReplaceFacts) -> bool:
 
 
 def _above(facts: ReplaceFacts) -> str:
-    ended = order.ended_above(facts)
+    ended = ended_above(facts)
     return f"order {ended.order.order_id} above it is {ended.order.state}" if ended else ""
 
 
@@ -113,7 +113,7 @@ REPLACE: tuple[Rule[Any], ...] = (
         "PAR-15",
         "OMS-STATE-003",
         "orderId",
-        lambda f: order.ended_above(f) is None,
+        lambda f: ended_above(f) is None,
         lambda f: f"{order_name(f)} is NEW and {_above(f)}, so it is never sent; create another under an open order",
         scope="OrderReplaceCmd",
         applies=lambda f: found(f) and order_state(f) is State.NEW,

@@ -18,6 +18,19 @@ MAX_DEPTH = 32
 """The most levels below a root: every level takes part in each change at the bottom, within one transaction."""
 
 
+def not_dissolved(command: str) -> Rule[AnyFacts]:
+    """A group that was dissolved takes no further command."""
+    return rule(
+        "GRP-08",
+        "OMS-STATE-002",
+        "orderId",
+        lambda f: not is_dissolved(f.order),
+        lambda f: f"{order_name(f)} is a group that was dissolved; it takes no further command",
+        scope=command,
+        applies=found,
+    )
+
+
 def acts_for_itself(command: str) -> tuple[Rule[AnyFacts], ...]:
     """A member acts through its group, a dissolved group not at all."""
     return (
@@ -33,15 +46,7 @@ def acts_for_itself(command: str) -> tuple[Rule[AnyFacts], ...]:
             scope=command,
             applies=found,
         ),
-        rule(
-            "GRP-08",
-            "OMS-STATE-002",
-            "orderId",
-            lambda f: not is_dissolved(f.order),
-            lambda f: f"{order_name(f)} is a group that was dissolved; it takes no further command",
-            scope=command,
-            applies=found,
-        ),
+        not_dissolved(command),
     )
 
 
@@ -68,7 +73,8 @@ def is_leaf(command: str) -> Rule[AnyFacts]:
     )
 
 
-def _ended_above(facts: Facts[Any]) -> OrderState | None:
+def ended_above(facts: Facts[Any]) -> OrderState | None:
+    """The nearest order above that has ended; what is NEW below it is never sent any more."""
     return next((order for order in facts.above() if order.order.state not in OPEN_STATES), None)
 
 
@@ -89,9 +95,9 @@ ABOVE_IS_OPEN: tuple[Rule[AnyFacts], ...] = (
         "PAR-15",
         "OMS-STATE-003",
         "orderId",
-        lambda f: _ended_above(f) is None,
+        lambda f: ended_above(f) is None,
         lambda f: (
-            f"{_name(_ended_above(f))} above {order_name(f)} is {_state(_ended_above(f))}; "
+            f"{_name(ended_above(f))} above {order_name(f)} is {_state(ended_above(f))}; "
             "nothing below it is placed any more"
         ),
         scope="OrderPlaceCmd",
@@ -141,8 +147,8 @@ CHILD: tuple[Rule[Facts[Any]], ...] = (
         "ORD-20",
         "OMS-STATE-003",
         "parentOrderId",
-        lambda _, f: _ended_above(f) is None,
-        lambda _, f: f"{_name(_ended_above(f))} is {_state(_ended_above(f))}; only an open order takes children",
+        lambda _, f: ended_above(f) is None,
+        lambda _, f: f"{_name(ended_above(f))} is {_state(ended_above(f))}; only an open order takes children",
         applies=_has_parent,
     ),
     on_order(
