@@ -6,7 +6,7 @@ from knowledge_base import InvalidArgument, Reading
 from oms_engine.domain.catalogue import violation
 from oms_engine.errors import Refused, problem_of, shown
 from oms_mcp.seam import Backend, compact, without_paths
-from oms_mcp.shapes import Wire, history_wire, settings_wire, whole_order_wire
+from oms_mcp.shapes import Wire, all_settings_wire, history_wire, whole_order_wire
 
 STATUS = "oms://status"
 SETTINGS = "oms://settings"
@@ -49,7 +49,7 @@ def open_json(backend: Backend, address: str) -> Wire:
     if address == STATUS:
         return status(backend)
     if address == SETTINGS:
-        return settings_wire(backend.engine.settings)
+        return all_settings_wire(backend.engine)
     if address.startswith("order://"):
         order_id, _, part = address.removeprefix("order://").partition("/")
         if part in {"", "events"}:

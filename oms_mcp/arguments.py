@@ -12,7 +12,7 @@ from mcp.server.mcpserver.tools import Tool
 from mcp.server.mcpserver.utilities.func_metadata import FuncMetadata
 from mcp_types import ToolAnnotations
 from pydantic import Field, StrictBool, ValidationError
-from pydantic.alias_generators import to_camel
+from pydantic.alias_generators import to_snake
 from pydantic_core import ErrorDetails
 
 from oms_engine.domain.catalogue import in_catalogue_order, violation
@@ -271,9 +271,14 @@ def require_used(action: str, given: Mapping[str, object], used: Collection[str]
 
 
 def own_names(actions: Actions, action: str) -> dict[str, str]:
-    """Field -> argument, where the action's argument has a name of its own for the field of the command."""
+    """Field -> argument, for the arguments of an action that are written otherwise than the field of the command."""
     _, fields = actions[action]
-    return {field: argument for argument, field in fields.items() if field != to_camel(argument)}
+    return {field: argument for argument, field in fields.items() if field != argument}
+
+
+def arguments_of(fields: Iterable[str]) -> dict[str, str]:
+    """Field -> argument, for fields whose arguments are the same names in snake_case."""
+    return {field: to_snake(field) for field in fields if field != to_snake(field)}
 
 
 def joined(given: Mapping[str, object], more: Mapping[str, Any] | None) -> Wire:

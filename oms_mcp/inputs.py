@@ -184,17 +184,30 @@ def named_database(url: str) -> str:
     return url if file is None else str(file)
 
 
-def required_database(url: str, command: str) -> str:
-    """The database name, when it names a file that exists."""
-    file = database_file(url)
-    if file is None:
+def named_for(url: str, command: str) -> str:
+    """The database name for a command that does not run in a sandbox; its file may be new."""
+    if database_file(url) is None:
         raise Misuse(
             f"oms {command} needs a database: give --db PATH or set OMS_DB; "
             "oms exec --db PATH creates one with its first command"
         )
-    if not file.exists():
-        raise Misuse(f"there is no database {shown(str(file))}; oms exec --db PATH creates one with its first command")
     return named_database(url)
+
+
+def required_database(url: str, command: str) -> str:
+    """The database name, when it names a file that exists."""
+    name = named_for(url, command)
+    if not Path(name).exists():
+        raise Misuse(f"there is no database {shown(name)}; oms exec --db PATH creates one with its first command")
+    return name
+
+
+def renamed(problem: Problem, field: str, option: str) -> Problem:
+    """What the engine says about an argument, under the name it has on the command line."""
+    told = tuple(
+        found.model_copy(update={"message": found.message.replace(field, option, 1)}) for found in problem.violations
+    )
+    return problem.model_copy(update={"detail": problem.detail.replace(field, option, 1), "violations": told})
 
 
 def in_options(problem: Problem, *, order_id: str, from_state: str) -> Problem:

@@ -12,7 +12,7 @@ from knowledge_base.library import MAX_PAGE
 from oms_engine import Refused
 from oms_mcp.addresses import INDEX, SETTINGS, STATUS, events_json, kb_parts, order_json, status
 from oms_mcp.seam import Backend, compact
-from oms_mcp.shapes import settings_wire
+from oms_mcp.shapes import all_settings_wire
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ def add_resources(server: MCPServer[Any], backend: Backend) -> None:
         SETTINGS, name="settings", title="Settings", description="what is set now, by name", mime_type=JSON
     )
     async def effective_settings() -> str:
-        return compact(settings_wire(backend.engine.settings))
+        return compact(all_settings_wire(backend.engine))
 
     @server.resource(INDEX, name="kb-index", title="Knowledge base", description="all documents", mime_type=MARKDOWN)
     async def kb_index() -> str:

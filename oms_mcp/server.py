@@ -206,7 +206,7 @@ def serve(
     Args:
         db: Path or URL of the database; a private sandbox in memory when empty.
         toolsets: Names separated by commas, or `all`; the default ones when empty.
-        settings: Settings of the engine.
+        settings: Settings of the engine; where no tool writes they hold for this server only.
         max_result_tokens: Longest result; longer ones are cut.
 
     Raises:
@@ -216,8 +216,9 @@ def serve(
     logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     names = chosen_toolsets(toolsets.split(",")) if toolsets.strip() else DEFAULT_TOOLSETS
     options = ServerOptions(toolsets=names, max_result_tokens=max_result_tokens)
+    writes = any(not spec.read_only for name in names for spec in TOOLSETS[name])
     with (
-        Engine.open(db or ":memory:", settings=settings, session_id="mcp") as engine,
+        Engine.open(db or ":memory:", settings=settings, session_id="mcp", keep_settings=writes) as engine,
         Library.open() as library,
         suppress(KeyboardInterrupt),
     ):

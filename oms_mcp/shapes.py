@@ -6,7 +6,9 @@ use it without loading one.
 
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Literal
+from decimal import Decimal
+from itertools import count
+from typing import Any, Literal, NamedTuple
 
 from knowledge_base import DocumentNotFound, InvalidArgument, KnowledgeBaseError, NotFound
 from oms_engine import BatchOutcome, Engine, Order, Outcome, Page, Problem, Refused, StoredEvent, StoreError
@@ -17,7 +19,7 @@ from oms_engine.domain.rules.quote import QUOTE_MACHINE, QUOTE_REQUEST_MACHINE
 from oms_engine.domain.vocabulary import CommandStatus, QuoteState, State
 from oms_engine.errors import CODES, problem, problem_of, shown
 from oms_engine.framework.validation import Violation
-from oms_engine.record import Record
+from oms_engine.record import Record, parse_decimal, plain
 from oms_engine.results import MainObject, Moved
 from oms_engine.settings import FIXED_AT_OPENING, Settings
 
@@ -48,10 +50,13 @@ CONCISE: Mapping[str, tuple[str, ...]] = {
     "allocation": ("giverOrderId", "receiverOrderId", "execId", "quantity", "price", "status", "approvedBy"),
     "quote": ("quoteId", "quoteReqId", "price", "priceType", "quantity", "currency", "validUntil", "quotedBy", "state"),
     "quote_request": ("quoteReqId", "symbol", "side", "quantity", "currency", "validUntil", "state", "version"),
-    "event": ("position", "streamId", "version", "type", "recordedAt", "payload"),
+    "event": ("position", "streamId", "version", "type", "recordedAt", "actor", "payload"),
     "change": ("state", "cancelState", "orderQty", "cumQty", "leavesQty", "avgPx", "version"),
 }
 """What a concise answer tells of a record; a detailed one tells everything that is not null."""
+
+_TERMS = ("clOrdId", "origClOrdId", "price", "stopPx", "timeInForce", "expireTime", "execInst", "text")
+"""Terms of an order that a command can change; told before and after where it did."""
 
 _PLACE = ("parentOrderId", "groupOrderId", "placeQty", "allocQty", "pendingAllocQty", "allocState")
 """What a concise answer tells besides of an order that stands in a tree or a group."""
@@ -70,6 +75,7 @@ _FOLLOWED = (
     "placeQty",
     "allocQty",
     "pendingAllocQty",
+    *_TERMS,
 )
 """What is told of an order that followed a command, where it changed."""
 
@@ -96,19 +102,47 @@ def _beyond_its_own(order: Order, wire: Wire) -> Wire:
     return {name: wire[name] for name in names if wire.get(name, "0") != "0"}
 
 
-def command_wire(engine: Engine, outcome: Outcome, response_format: ResponseFormat = "concise") -> Wire:
-    """The answer to a command: its CommandResult with the object before and after, who followed, what can follow."""
+class SettingsBefore(NamedTuple):
+    """The settings and the posted prices as they were before a command, and the envelope of that command."""
+
+    settings: Settings
+    prices: Mapping[str, Decimal]
+    envelope: Mapping[str, Any]
+
+
+def settings_before(engine: Engine, envelope: object) -> SettingsBefore | None:
+    """What to keep in mind before a command about settings is carried out; None for any other command."""
+    if isinstance(envelope, Mapping) and envelope.get("type") in _ABOUT_SETTINGS:
+        return SettingsBefore(engine.settings, engine.posted_prices, envelope)
+    return None
+
+
+_ABOUT_SETTINGS = ("SettingsChangeCmd", "ReferencePriceCmd")
+
+
+def command_wire(
+    engine: Engine,
+    outcome: Outcome,
+    response_format: ResponseFormat = "concise",
+    known: SettingsBefore | None = None,
+) -> Wire:
+    """The answer to a command: its CommandResult with the object before and after, who followed, what can follow.
+
+    Args:
+        engine: The engine that carried it out.
+        outcome: What it did.
+        response_format: How much is told.
+        known: The settings as they were, for a command that is about them and is told alone.
+    """
     wire: Wire = {**outcome.result.to_wire(), "mode": engine.mode}
     if outcome.dry_run:
         wire["dryRun"] = True
     if not outcome.result.ok:
         return wire
     if outcome.after is None:
-        return wire | _settings_moved(engine, outcome)
+        return wire | _settings_moved(engine, outcome, known)
     wire |= _named(outcome.after)
-    if outcome.before is not None:
-        wire["before"] = _change(outcome.before, response_format)
-    wire["after"] = _change(outcome.after, response_format)
+    wire |= _before_and_after(outcome.before, outcome.after, response_format)
     if outcome.others:
         wire["related"] = [_related(moved) for moved in outcome.others[:_MOST_RELATED]]
     if len(outcome.others) > _MOST_RELATED:
@@ -128,6 +162,21 @@ def _named(about: MainObject) -> Wire:
             return {"quoteReqId": about.quote_req_id}
 
 
+def _before_and_after(before: MainObject | None, after: MainObject, response_format: ResponseFormat) -> Wire:
+    """The object as it was and as it is; what changed is told on both sides, also a term and a quantity that is 0."""
+    now = _change(after, response_format)
+    if before is None:
+        return {"after": now}
+    was = _change(before, response_format)
+    all_was, all_now = before.to_wire(), after.to_wire()
+    terms = _TERMS if isinstance(after, Order) else ()
+    changed = [name for name in {**was, **now, **dict.fromkeys(terms)} if all_was.get(name) != all_now.get(name)]
+    return {
+        "before": was | {name: all_was[name] for name in changed if name in all_was},
+        "after": now | {name: all_now[name] for name in changed if name in all_now},
+    }
+
+
 def _change(about: MainObject, response_format: ResponseFormat) -> Wire:
     kinds = {Order: "change", Quote: "quote", QuoteRequest: "quote_request"}
     return shaped(kinds[type(about)], about, response_format)
@@ -137,7 +186,8 @@ def _related(moved: Moved) -> Wire:
     """An order that followed: only what changed of it, and the version it has now."""
     before = moved.before.to_wire() if moved.before else {}
     after = moved.after.to_wire()
-    changed = [name for name in _FOLLOWED if before.get(name) != after.get(name)]
+    known = _FOLLOWED if before else [name for name in _FOLLOWED if name not in _TERMS]
+    changed = [name for name in known if before.get(name) != after.get(name)]
     return {
         "orderId": moved.after.order_id,
         "version": moved.after.version,
@@ -146,8 +196,12 @@ def _related(moved: Moved) -> Wire:
     }
 
 
-def _settings_moved(engine: Engine, outcome: Outcome) -> Wire:
+def _settings_moved(engine: Engine, outcome: Outcome, known: SettingsBefore | None) -> Wire:
     """The settings that a command changed, before and after; a preview has no events to tell them from."""
+    if known and not outcome.result.duplicate and known.envelope["type"] == "ReferencePriceCmd":
+        return _price_moved(known)
+    if known and outcome.dry_run:
+        return _settings_asked(known)
     positions = {str(event.position) for event in outcome.result.events if event.position is not None}
     if not positions:
         return {}
@@ -162,14 +216,54 @@ def _settings_moved(engine: Engine, outcome: Outcome) -> Wire:
     }
 
 
+def _settings_asked(known: SettingsBefore) -> Wire:
+    """What a change that was only previewed would set."""
+    before = known.settings.to_wire()
+    after = known.settings.with_changes(known.envelope["changes"]).to_wire()
+    changed = [name for name in after if before[name] != after[name]]
+    return {
+        "before": {name: or_off(before[name]) for name in changed},
+        "after": {name: or_off(after[name]) for name in changed},
+    }
+
+
+def _price_moved(known: SettingsBefore) -> Wire:
+    """The reference price that was posted, and the one before it."""
+    symbol = known.envelope["symbol"]
+    old = known.prices.get(symbol, known.settings.risk_reference_price.get(symbol))
+    return {
+        "before": {"referencePrices": {} if old is None else {symbol: plain(old)}},
+        "after": {"referencePrices": {symbol: plain(parse_decimal(known.envelope["price"]))}},
+    }
+
+
+def all_settings_wire(engine: Engine) -> Wire:
+    """All settings by dotted name, and the reference prices that were posted."""
+    return {**settings_wire(engine.settings), "referencePrices": prices_wire(engine)}
+
+
+def prices_wire(engine: Engine) -> Wire:
+    """The reference prices that were posted, by symbol."""
+    return {symbol: plain(price) for symbol, price in sorted(engine.posted_prices.items())}
+
+
 def sweep_wire(engine: Engine, outcomes: Sequence[Outcome], overdue: Sequence[Order], *, dry_run: bool) -> Wire:
-    """What a sweep did: the orders that expired, those that followed them, the refusals, and what waits too long."""
+    """What a sweep did: the orders that expired, those that followed them, the refusals, and what waits too long.
+
+    `waiting` lists orders that the market did not answer yet, where the lifecycle lets them expire only afterwards.
+    """
     expired: list[Wire] = []
+    waiting: list[Wire] = []
     refused: list[Wire] = []
+    may_expire = engine.check(from_state=State.UNACK, path=[State.EXP]).valid
     for outcome in outcomes:
-        if isinstance(outcome.before, Order) and outcome.result.error:
+        if not isinstance(outcome.before, Order):
+            continue
+        if outcome.result.error and outcome.before.state is State.UNACK and not may_expire:
+            waiting.append(_selected(outcome.before, ("orderId", "clOrdId", "state", "updatedAt")))
+        elif outcome.result.error:
             refused.append({"orderId": outcome.before.order_id, "error": outcome.result.error.to_wire()})
-        elif isinstance(outcome.before, Order) and isinstance(outcome.after, Order):
+        elif isinstance(outcome.after, Order):
             expired.append(_expired(outcome.before, outcome.after))
             expired += [
                 {**_expired(moved.before, moved.after), "followed": outcome.after.order_id}
@@ -177,7 +271,14 @@ def sweep_wire(engine: Engine, outcomes: Sequence[Outcome], overdue: Sequence[Or
                 if moved.before and moved.before.state is not moved.after.state is State.EXP
             ]
     told = [_selected(order, ("orderId", "clOrdId", "state", "cancelState", "updatedAt")) for order in overdue]
-    return {"expired": expired, "refused": refused, "overdue": told, "mode": engine.mode, "dryRun": dry_run}
+    return {
+        "expired": expired,
+        "waiting": waiting,
+        "refused": refused,
+        "overdue": told,
+        "mode": engine.mode,
+        "dryRun": dry_run,
+    }
 
 
 def _expired(before: Order, after: Order) -> Wire:
@@ -351,6 +452,34 @@ def page_wire(page: Page, entity: str, fields: Sequence[str] = (), response_form
         "page": page.page.to_wire(),
         "warnings": list(page.warnings),
     }
+
+
+def stream_events(engine: Engine, name: str) -> list[StoredEvent]:
+    """The events of an order, of a quote request or of the settings, in order.
+
+    Args:
+        engine: The engine.
+        name: An orderId; else `settings`, a quoteReqId, or the stream of a quote request as events name it.
+
+    Raises:
+        Refused: OMS-ORDER-001 when there is nothing of this name.
+    """
+    if engine.get(name) is None:
+        for stream in (name, f"quote-{name}"):
+            if (found := _events_of(engine, stream)) or stream == SETTINGS_STREAM:
+                return found
+    return engine.history(name)
+
+
+def _events_of(engine: Engine, stream: str) -> list[StoredEvent]:
+    where = [{"field": "streamId", "op": "in", "value": stream}]
+    found: list[StoredEvent] = []
+    for number in count():
+        page = engine.query(entity="event", where=where, sort="position", page=number, size=engine.settings.max_size)
+        found += page.content  # type: ignore[arg-type] # the entity is event
+        if number + 1 >= page.page.total_pages:
+            break
+    return found
 
 
 def history_wire(

@@ -11,7 +11,8 @@ import typer
 from oms_mcp.cli.root import Json, app, examples
 
 if TYPE_CHECKING:
-    from knowledge_base import Library
+    from knowledge_base import DocumentNotFound, Library
+    from oms_engine import Problem
 
 _HITS = 5
 _READ = 20_000
@@ -47,6 +48,7 @@ def search(
     by_meaning = question.strip() != "" and mode in {"auto", "semantic"}
     with _library(semantic=by_meaning) as library:
         if by_meaning:
+            library.search(question, category=category, status=status, limit=limit, mode="keyword")  # refused before
             _load(library)
         found = library.search(question, category=category, status=status, limit=limit, mode=mode)  # type: ignore[arg-type] # the library refuses unknown modes
     if as_json:
@@ -82,14 +84,33 @@ def read(
     as_json: Json = False,
 ) -> None:
     """Read a document or one section of it."""
+    from knowledge_base import DocumentNotFound
+    from oms_engine import Refused
     from oms_mcp.printing import knowledge, terminal
 
     with _library(semantic=False) as library:
-        wire = library.read(path, anchor, offset=offset, limit=limit).to_wire()
+        try:
+            wire = library.read(path, anchor, offset=offset, limit=limit).to_wire()
+        except DocumentNotFound as error:
+            if error.nearest:
+                raise
+            raise Refused(_nothing_alike(path, error, library)) from None
     if as_json:
         terminal.print_json(wire)
     else:
         knowledge.reading(wire)
+
+
+def _nothing_alike(path: str, error: "DocumentNotFound", library: "Library") -> "Problem":
+    """What to say of a name like which there is none: the documents that come nearest all the same."""
+    import difflib
+    from pathlib import PurePath
+
+    from oms_engine.errors import problem
+
+    paths = {PurePath(document.path).stem: document.path for document in library.overview().documents}
+    near = ", ".join(paths[stem] for stem in difflib.get_close_matches(path[:64], paths, n=3, cutoff=0))
+    return problem("OMS-VAL-004", f"{error}: oms kb overview lists them; nearest: {near}")
 
 
 @kb.command(epilog=examples("oms kb overview", "oms kb overview --json"))

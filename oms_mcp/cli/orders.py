@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from oms_mcp.cli.root import REFUSED, Db, DryRun, Json, Kept, Set, app, examples, opened
+from oms_mcp.cli.root import REFUSED, Db, DryRun, Held, Json, Kept, Set, app, examples, opened
 
 
 @app.command(
@@ -29,12 +29,12 @@ def execute(
     as_json: Json = False,
 ) -> None:
     """Carry out commands; exits with 1 when one was refused."""
-    from oms_mcp.inputs import Misuse, read_envelopes
+    from oms_mcp.inputs import Misuse, database_file, read_envelopes
     from oms_mcp.printing import answers, terminal
-    from oms_mcp.shapes import batch_wire, command_wire
+    from oms_mcp.shapes import batch_wire, command_wire, settings_before
 
     sent = read_envelopes(source)
-    with opened(db, pairs) as engine:
+    with opened(db, pairs, stores=not dry_run) as engine:
         if sent.batch:
             try:
                 done = engine.execute_many(sent.envelopes, atomic=atomic, dry_run=dry_run)
@@ -43,7 +43,8 @@ def execute(
             wire = batch_wire(engine, done, sent.envelopes)
             failed = wire["failed"]
         else:
-            wire = command_wire(engine, engine.run(sent.envelopes[0], dry_run=dry_run))
+            known = settings_before(engine, sent.envelopes[0])
+            wire = command_wire(engine, engine.run(sent.envelopes[0], dry_run=dry_run), known=known)
             failed = wire["status"] != "OK"
         if as_json:
             terminal.print_json(wire)
@@ -52,7 +53,8 @@ def execute(
         else:
             answers.command(answers.kind_of(sent.envelopes[0]), wire, terminal.out())
         if engine.mode == "sandbox" and not as_json:
-            terminal.note("no --db, so this ran in a private sandbox and nothing was kept")
+            why = "the database does not exist yet" if database_file(db) else "no --db"
+            terminal.note(f"{why}, so this ran in a private sandbox and nothing was kept")
     if failed:
         raise typer.Exit(REFUSED)
 
@@ -75,7 +77,7 @@ def query(
     page: Annotated[str, typer.Option(metavar="N", help="Page, counted from 0.")] = "0",
     size: Annotated[str, typer.Option(metavar="N", help="Rows on a page.")] = "",
     db: Kept = "",
-    pairs: Set = None,
+    pairs: Held = None,
     as_json: Json = False,
 ) -> None:
     """Find orders, executions, allocations, quotes or events."""
@@ -103,7 +105,7 @@ def show(
     order_id: OrderId,
     tree: Annotated[bool, typer.Option("--tree", help="The tree it stands in, with its group or its members.")] = False,
     db: Kept = "",
-    pairs: Set = None,
+    pairs: Held = None,
     as_json: Json = False,
 ) -> None:
     """Show an order, its executions, its allocations and what can follow; or its tree."""
@@ -121,21 +123,27 @@ def show(
         orders.order(wire)
 
 
-@app.command(epilog=examples("oms history O1 --db orders.db", "oms history O1 --after 120 --limit 20 --db orders.db"))
+@app.command(
+    epilog=examples(
+        "oms history O1 --db orders.db",
+        "oms history O1 --after 120 --limit 20 --db orders.db",
+        "oms history settings --db orders.db",
+    )
+)
 def history(
-    order_id: OrderId,
+    order_id: Annotated[str, typer.Argument(metavar="ORDER", help="An orderId, a quoteReqId, or settings.")],
     after: Annotated[int, typer.Option(min=0, help="Only events behind this position.")] = 0,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="So many events at most.")] = 500,
     db: Kept = "",
-    pairs: Set = None,
+    pairs: Held = None,
     as_json: Json = False,
 ) -> None:
-    """Tell the events of an order in their order."""
+    """Tell the events of an order, of a quote request, or of the settings in their order."""
     from oms_mcp.printing import orders, terminal
-    from oms_mcp.shapes import history_wire
+    from oms_mcp.shapes import history_wire, stream_events
 
     with opened(db, pairs, needed_by="history") as engine:
-        events = [event for event in engine.history(order_id) if event.position > after]
+        events = [event for event in stream_events(engine, order_id) if event.position > after]
     wire = history_wire(events[:limit], more=len(events) > limit, response_format="detailed")
     if as_json:
         terminal.print_json(wire)
@@ -158,7 +166,7 @@ def check(
     from_state: Annotated[str, typer.Option("--from", metavar="STATE", help="Start in this state.")] = "",
     profile: Annotated[str, typer.Option(help="standard, matrix or desk; the engine's own when not given.")] = "",
     db: Kept = "",
-    pairs: Set = None,
+    pairs: Held = None,
     as_json: Json = False,
 ) -> None:
     """Ask the lifecycle whether a path is possible; exits with 1 when it is not."""
@@ -200,16 +208,20 @@ def expire(
 
     Requests that wait too long for an answer are listed and left as they are.
     """
-    from oms_engine.engine import utc_now
+    from oms_engine import Refused
     from oms_engine.sweep import expire_due, overdue
-    from oms_mcp.inputs import read_instant
+    from oms_mcp.inputs import read_instant, renamed
     from oms_mcp.printing import terminal, upkeep
     from oms_mcp.shapes import sweep_wire
 
-    at = read_instant(as_of, "--as-of") if as_of else utc_now()
-    with opened(db, pairs, needed_by="expire") as engine:
+    given = read_instant(as_of, "--as-of") if as_of else None
+    with opened(db, pairs, needed_by="expire", stores=not dry_run) as engine:
+        at = given or engine.now()
         with terminal.progress("expiring") as progress:
-            outcomes = expire_due(engine, at, dry_run=dry_run, progress=progress)
+            try:
+                outcomes = expire_due(engine, at, dry_run=dry_run, progress=progress)
+            except Refused as refused:
+                raise Refused(renamed(refused.problem, "as_of", "--as-of")) from None
         wire = sweep_wire(engine, outcomes, overdue(engine, at), dry_run=dry_run)
     if as_json:
         terminal.print_json(wire)

@@ -99,7 +99,19 @@ Db = Annotated[
 Kept = Annotated[str, typer.Option("--db", envvar="OMS_DB", metavar="PATH", help="Database file; it must exist.")]
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="A setting; repeatable. OMS_SETTINGS=FILE gives many."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A setting, set in the database unless nothing is written; repeatable. OMS_SETTINGS=FILE gives many.",
+    ),
+]
+Held = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A setting for this command alone, not stored; repeatable. OMS_SETTINGS=FILE gives many.",
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Answer what would happen; store nothing.")]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document for machines.")]
@@ -114,12 +126,23 @@ def _root(
 
 
 @contextmanager
-def opened(db: str, pairs: Sequence[str] | None, *, needed_by: str = "") -> Iterator["Engine"]:
-    """The engine of a command, with the settings it was given; `needed_by` names a command that needs a database."""
+def opened(db: str, pairs: Sequence[str] | None, *, needed_by: str = "", stores: bool = False) -> Iterator["Engine"]:
+    """The engine of a command, with the settings it was given.
+
+    Args:
+        db: The database; a private sandbox where none is named.
+        pairs: Settings as KEY=VALUE.
+        needed_by: Name of a command that needs a database that exists.
+        stores: The command writes: settings are set in the database, and a new one is created. Otherwise the settings
+            hold for this engine only, and nothing is created.
+    """
     from oms_engine import Engine
-    from oms_mcp.inputs import named_database, read_settings, required_database
+    from oms_mcp.inputs import database_file, named_database, read_settings, required_database
 
     settings = read_settings(pairs or ())
     db = required_database(db, needed_by) if needed_by else named_database(db)
-    with Engine.open(db or ":memory:", settings=settings, session_id=SESSION) as engine:
+    file = database_file(db)
+    if file is None or not (stores or file.exists()):
+        db = ":memory:"
+    with Engine.open(db, settings=settings, session_id=SESSION, keep_settings=stores) as engine:
         yield engine

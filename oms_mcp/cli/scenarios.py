@@ -60,7 +60,7 @@ def _run_all(scenarios: Sequence["Scenario"], db: str, pairs: Sequence[str] | No
     if database_file(db) is not None:
         for scenario in scenarios:
             require_settings(scenario, Settings.of(given))
-        with opened(db, pairs) as engine:
+        with opened(db, pairs, stores=True) as engine:
             return [run_scenario(scenario, engine) for scenario in scenarios]
     return [
         run_scenario(scenario.model_copy(update={"settings": {**given, **scenario.settings}})) for scenario in scenarios

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from oms_mcp.cli.root import REFUSED, Db, Json, Kept, Set, app, examples, opened
+from oms_mcp.cli.root import REFUSED, Db, Held, Json, Kept, Set, app, examples, opened
 
 TOOLSETS = "orders, executions, queries, states, knowledge (all five by default), raw, admin,"
 
@@ -29,7 +29,7 @@ def serve(
 
 
 @app.command(epilog=examples("oms rebuild --db orders.db"))
-def rebuild(db: Kept = "", pairs: Set = None, as_json: Json = False) -> None:
+def rebuild(db: Kept = "", pairs: Held = None, as_json: Json = False) -> None:
     """Write the read model anew from the events."""
     from oms_mcp.printing import terminal
 
@@ -45,7 +45,7 @@ def rebuild(db: Kept = "", pairs: Set = None, as_json: Json = False) -> None:
 
 
 @app.command(epilog=examples("oms doctor", "oms doctor --db orders.db --json"))
-def doctor(db: Kept = "", pairs: Set = None, as_json: Json = False) -> None:
+def doctor(db: Kept = "", pairs: Held = None, as_json: Json = False) -> None:
     """Look whether everything is in place; exits with 1 when there is a problem."""
     from oms_mcp.doctor import examine
     from oms_mcp.printing import terminal, upkeep

@@ -23,6 +23,7 @@ from oms_mcp.printing.terminal import (
 )
 
 _MAX_PANELS = 5
+_MAX_REASONS = 20
 
 
 def complaint(title: str, message: str) -> None:
@@ -64,14 +65,13 @@ def command(kind: object, wire: Wire, console: Console) -> None:
     headline.append(_of_what(wire))
     console.print(headline, soft_wrap=True)
     events = events_of(wire["events"])
-    warnings = [task["message"] for task in wire["tasks"] if task["status"] == "WARNING"]
     following = ", ".join(f"{state['to']} ({state['command']})" for state in wire.get("nextStates", []))
     pairs: list[tuple[str, object]] = [
         ("  changed", changes(before, after)),
         ("  version", wire.get("version")),
-        ("  events", events if not wire["duplicate"] else f"none written; the first time: {events}"),
+        ("  events", events if not wire["duplicate"] else _repeated(events)),
         ("  followed", _followed(wire)),
-        ("  warning", "; ".join(warnings)),
+        ("  warning", "; ".join(warnings(wire))),
     ]
     if new:
         moved = new if old == new else f"{old} -> {new}"
@@ -81,6 +81,10 @@ def command(kind: object, wire: Wire, console: Console) -> None:
             ("  next", following or "nothing follows"),
         ]
     console.print(facts(pairs))
+
+
+def _repeated(events: str) -> str:
+    return f"none written; the first time: {events}" if events else "none written, now and the first time"
 
 
 def _of_what(wire: Wire) -> str:
@@ -145,11 +149,15 @@ def batch(sent: Sequence[object], wire: Wire) -> None:
     ]
     console.print(table(rows, "#", "command", "id", "result", right=("#",)))
     refused = [(number, result) for number, result in enumerate(results, 1) if result["status"] != "OK"]
-    for number, result in refused[:_MAX_PANELS]:
-        console.print(Text(f"command {number}"))
-        problem(result["error"], console)
     if len(refused) > _MAX_PANELS:
-        console.print(Text(f"{len(refused) - _MAX_PANELS} more were refused; --json tells each reason"))
+        _reasons(refused, console)
+    else:
+        for number, result in refused:
+            console.print(Text(f"command {number}"))
+            problem(result["error"], console)
+    for number, result in enumerate(results, 1):
+        for warning in warnings(result):
+            console.print(Text(f"command {number}: warning: {clean(warning)}", style="yellow"))
     summary = f"{wire['ok']} ok, {wire['failed']} refused"
     if wire["notRun"]:
         summary += f", {len(wire['notRun'])} not run"
@@ -158,6 +166,22 @@ def batch(sent: Sequence[object], wire: Wire) -> None:
     elif any(result.get("dryRun") for result in results):
         summary += "; dry run, nothing stored"
     console.print(Text(summary, style="red" if wire["failed"] else "green"))
+
+
+def _reasons(refused: Sequence[tuple[int, Wire]], console: Console) -> None:
+    """Why many commands were refused, a line each."""
+    for number, result in refused[:_MAX_REASONS]:
+        error = result["error"]
+        rule = next((found["ruleId"] for found in error.get("violations", [])), error["errorCode"])
+        line = f"command {number}: {rule} {clean(for_people(error['detail']))}"
+        console.print(Text(line, style="red"), soft_wrap=True)
+    if len(refused) > _MAX_REASONS:
+        console.print(Text(f"{len(refused) - _MAX_REASONS} more were refused; --json tells each reason"))
+
+
+def warnings(result: Wire) -> list[str]:
+    """What a command that was carried out warned of."""
+    return [task["message"] for task in result["tasks"] if task["status"] == "WARNING"]
 
 
 def kind_of(envelope: object) -> str:

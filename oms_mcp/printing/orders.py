@@ -1,6 +1,7 @@
 """How do orders look: in a table, one by one, as a tree, and through their history?"""
 
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from rich.console import RenderableType
 from rich.table import Table
@@ -14,9 +15,12 @@ _MAX_VALUE = 200
 def page(entity: str, wire: Wire) -> None:
     """One page of a query."""
     console = out()
-    rows, columns, right = _ROWS[entity](wire["content"])
-    if rows:
-        console.print(table(rows, *columns, right=right))
+    rows: Sequence[object] = wire["content"]
+    if entity == "event" and rows:
+        console.print(_events(wire["content"], "position"))
+    elif rows:
+        cells, columns, right = _ROWS[entity](wire["content"])
+        console.print(table(cells, *columns, right=right))
     for warning in wire["warnings"]:
         note(warning)
     at = wire["page"]
@@ -51,8 +55,17 @@ def _state(row: Wire) -> Text:
     pending = row.get("cancelState")
     state = text_of(row["state"])
     if pending and pending != row["state"]:
-        state.append(f" ({pending})", style="yellow")
+        state.append(f" ({REQUESTS[pending]})", style="yellow")
     return state
+
+
+REQUESTS = {
+    "PCXL": "cancel pending",
+    "PMOD": "replace pending",
+    "CXL": "cancelled",
+    "REJ": "request refused",
+}
+"""State of the last cancel or replace request -> what it means."""
 
 
 def _executions(rows: Sequence[Wire]) -> Rows:
@@ -60,17 +73,6 @@ def _executions(rows: Sequence[Wire]) -> Rows:
         [[row["execId"], row["orderId"], row["lastQty"], row["lastPx"], row["status"], row["cumQty"]] for row in rows],
         ("execId", "orderId", "lastQty", "lastPx", "status", "cumQty then"),
         ("lastQty", "lastPx", "cumQty then"),
-    )
-
-
-def _events(rows: Sequence[Wire]) -> Rows:
-    return (
-        [
-            [row["position"], row["streamId"].removeprefix("order-"), row["version"], row["type"], row["actor"]]
-            for row in rows
-        ],
-        ("position", "stream", "version", "event", "actor"),
-        ("position", "version"),
     )
 
 
@@ -118,7 +120,6 @@ _ROWS = {
     "allocation": _allocations,
     "quote": _quotes,
     "quote_request": _quote_requests,
-    "event": _events,
 }
 
 _LISTS = {"executions", "allocations", "children", "members", "group", "events", "nextStates", "warnings"}
@@ -220,19 +221,24 @@ def next_states(states: Sequence[Wire]) -> RenderableType:
 def history(wire: Wire) -> None:
     """Events in order, each with what it says."""
     console = out()
+    console.print(_events(wire["events"], "version") if wire["events"] else Text("nothing happened"))
+    if "next" in wire:
+        console.print(Text(f"more follows: --after {wire['next']}", style="dim"))
+
+
+def _events(events: Sequence[Wire], number: Literal["version", "position"]) -> Table:
+    """Events with time, actor and what they say: numbered in their own stream, or among those of all streams."""
     made = Table.grid(padding=(0, 2, 0, 0))
     made.add_column(justify="right", style="dim", no_wrap=True)
     made.add_column(overflow="fold")
-    for event in wire["events"]:
-        told = Text.assemble(
-            (event["type"], "bold"), (f"  {event['recordedAt']}  {clean(event['actor'])}", "dim"), overflow="fold"
-        )
+    for event in events:
+        place = f"  {clean(event['streamId'].removeprefix('order-'))} v{event['version']}"
+        about = f"  {event['recordedAt']}  {clean(event['actor'])}{place if number == 'position' else ''}"
+        told = Text.assemble((event["type"], "bold"), (about, "dim"), overflow="fold")
         if said := _facts_of(event["payload"]):
             told.append(f"\n{said}")
-        made.add_row(f"v{event['version']}", told)
-    console.print(made)
-    if "next" in wire:
-        console.print(Text(f"more follows: --after {wire['next']}", style="dim"))
+        made.add_row(f"v{event['version']}" if number == "version" else str(event["position"]), told)
+    return made
 
 
 def _facts_of(payload: Wire) -> str:

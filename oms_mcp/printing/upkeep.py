@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
+from oms_mcp.printing.orders import REQUESTS
 from oms_mcp.printing.terminal import Wire, counted, facts, for_people, out, table, text_of, value_of
 
 _MAX_VALUE = 24
@@ -35,6 +36,17 @@ def settings(wire: Wire) -> None:
     out().print(table(rows, "setting", "value", "meaning"))
 
 
+def prices(wire: Wire) -> None:
+    """The reference prices that were posted, where there are any."""
+    if wire:
+        out().print()
+        out().print(
+            table(
+                [[symbol, value] for symbol, value in wire.items()], "symbol", "posted price", right=("posted price",)
+            )
+        )
+
+
 def _short(value: object) -> str:
     text = value_of(value)
     return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}..."
@@ -53,13 +65,18 @@ def setting(name: str, wire: Wire) -> None:
 def sweep(wire: Wire) -> None:
     """What expired, what was refused and why, and which requests wait for an answer too long."""
     _list("expired", ("orderId", "in force", "open quantity"), [_expired(each) for each in wire["expired"]])
+    unanswered = [[each["orderId"], each["state"], each["updatedAt"]] for each in wire["waiting"]]
+    _list("waiting for the market's answer", ("orderId", "state", "waits since"), unanswered)
     reasons = [
         [each["orderId"], each["error"]["errorCode"], for_people(each["error"]["detail"])] for each in wire["refused"]
     ]
     _list("refused", ("orderId", "code", "why"), reasons)
-    waiting = [[each["orderId"], each["state"], each["cancelState"], each["updatedAt"]] for each in wire["overdue"]]
+    waiting = [
+        [each["orderId"], each["state"], REQUESTS[each["cancelState"]], each["updatedAt"]] for each in wire["overdue"]
+    ]
     _list("without an answer for too long", ("orderId", "state", "request", "waits since"), waiting)
     said = f"{counted(len(wire['expired']), 'order')} {'would expire' if wire['dryRun'] else 'expired'}"
+    said += f", {len(wire['waiting'])} waiting" if wire["waiting"] else ""
     said += f", {len(wire['refused'])} refused, {counted(len(wire['overdue']), 'request')} overdue"
     said += "; dry run, nothing stored" if wire["dryRun"] else ""
     out().print(Text(said, style="red" if wire["refused"] else "green"))

@@ -6,12 +6,13 @@ from types import MappingProxyType
 from typing import Any
 
 from mcp_types import CallToolResult
+from pydantic.alias_generators import to_camel
 
 from oms_engine import CommandResult
 from oms_engine.framework.validation import Violation
-from oms_mcp.arguments import Actions, envelope_of, own_names, require_confirmation
+from oms_mcp.arguments import Actions, arguments_of, envelope_of, own_names, require_confirmation
 from oms_mcp.seam import CORRECT_FIRST, Ctx, Out, answer, backend_of, session_of
-from oms_mcp.shapes import ResponseFormat, Wire, command_wire
+from oms_mcp.shapes import ResponseFormat, Wire, command_wire, settings_before
 
 
 class Event(Out):
@@ -108,20 +109,25 @@ def send(
         envelope: The command; null fields count as absent.
         dry_run: Preview it.
         response_format: How much is told of the order.
-        names: Field -> argument, where the caller knows a field by another name.
+        names: Field -> argument, where the caller writes a field otherwise.
     """
     backend = backend_of(ctx)
     given = {name: value for name, value in envelope.items() if value is not None}
+    known = settings_before(backend.engine, given)
     outcome = backend.engine.run(given, session_id=session_of(ctx), dry_run=dry_run)
-    told = outcome._replace(result=_in_words_of_the_caller(outcome.result, names))
-    wire = command_wire(backend.engine, told, response_format)
+    told = outcome._replace(result=_in_words_of_the_caller(outcome.result, {**_COMMON, **names}))
+    wire = command_wire(backend.engine, told, response_format, known)
     if outcome.result.ok:
         return answer(backend, wire)
     return answer(backend, wire, narrow=CORRECT_FIRST, is_error=True)
 
 
+_COMMON = arguments_of(("orderId", "commandId", "expectedVersion"))
+"""Fields of every command -> the argument."""
+
+
 def _in_words_of_the_caller(result: CommandResult, names: Mapping[str, str]) -> CommandResult:
-    """The result with its violations under the names of the arguments."""
+    """The result with its violations in the names of the arguments."""
     if result.error is None or not any(found.field in names for found in result.error.violations):
         return result
     found = result.error.violations
@@ -136,5 +142,8 @@ def _under_its_argument(found: Violation, names: Mapping[str, str]) -> Violation
         return found
     argument = f"{names[found.field]} ({found.field})"
     rest = found.message.removeprefix(f"{found.field} ")
-    message = f"{argument}: {rest}" if rest == found.message else f"{argument} {rest}"
+    begins = rest != found.message
+    if found.field == to_camel(names[found.field]):
+        return found.model_copy(update={"message": f"{argument} {rest}"}) if begins else found
+    message = f"{argument} {rest}" if begins else f"{argument}: {rest}"
     return found.model_copy(update={"field": names[found.field], "message": message})

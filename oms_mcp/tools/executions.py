@@ -18,6 +18,7 @@ from oms_mcp.arguments import (
     More,
     Raw,
     ToolSpec,
+    arguments_of,
     decimal,
     joined,
     text,
@@ -44,24 +45,21 @@ async def report_execution(
     response_format: Format = "concise",
 ) -> CallToolResult:
     """Book a fill of a LIVE order (ExecutionCreateCmd). The order becomes FILLED when cumQty reaches orderQty."""
-    execution = joined(
-        {
-            "orderId": order_id,
-            "execId": exec_id,
-            "lastQty": last_qty,
-            "lastPx": last_px,
-            "lastMkt": last_mkt,
-            "transactTime": transact_time,
-        },
-        more,
-    )
+    given = {
+        "orderId": order_id,
+        "execId": exec_id,
+        "lastQty": last_qty,
+        "lastPx": last_px,
+        "lastMkt": last_mkt,
+        "transactTime": transact_time,
+    }
     envelope = {
         "type": "ExecutionCreateCmd",
-        "execution": execution,
+        "execution": joined(given, more),
         "commandId": command_id,
         "expectedVersion": expected_version,
     }
-    return send(ctx, envelope, dry_run=dry_run, response_format=response_format)
+    return send(ctx, envelope, dry_run=dry_run, response_format=response_format, names=arguments_of(given))
 
 
 CORRECTIONS: Actions = {

@@ -16,6 +16,7 @@ from oms_mcp.arguments import (
     More,
     Raw,
     ToolSpec,
+    arguments_of,
     decimal,
     flag,
     joined,
@@ -36,7 +37,9 @@ async def create_order(
     symbol: Annotated[Raw, text("ticker, such as AAPL")] = None,
     side: Annotated[Raw, text("SELL_SHORT needs locateId in more; SUBSCRIBE and REDEEM are for funds", Side)] = None,
     ord_type: Annotated[Raw, text("LIMIT needs price, STOP stop_px, STOP_LIMIT both", OrdType)] = None,
-    order_qty: Annotated[Raw, decimal("quantity above 0")] = None,
+    order_qty: Annotated[
+        Raw, decimal("quantity above 0; a fund order by amount has cashOrderQty in more instead")
+    ] = None,
     price: Annotated[Raw, decimal("limit price")] = None,
     stop_px: Annotated[Raw, decimal("stop price")] = None,
     time_in_force: Annotated[Raw, text("DAY if absent; GOOD_TILL_DATE needs expire_time", TimeInForce)] = None,
@@ -51,34 +54,33 @@ async def create_order(
     expected_version: Annotated[Raw, whole("0, or absent: the order does not exist yet")] = None,
     response_format: Format = "concise",
 ) -> CallToolResult:
-    """Create an order (OrderCreateCmd). It is placed at once (UNACK); next: update_order accept.
+    """Create an order (OrderCreateCmd). It is placed at once (UNACK), or waits where routed by hand (NEW).
+
+    Next: update_order accept, or place.
 
     The same cl_ord_id with the same terms gives the same order back (duplicate: true).
     """
-    order = joined(
-        {
-            "clOrdId": cl_ord_id,
-            "account": account,
-            "symbol": symbol,
-            "side": side,
-            "ordType": ord_type,
-            "orderQty": order_qty,
-            "price": price,
-            "stopPx": stop_px,
-            "timeInForce": time_in_force,
-            "expireTime": expire_time,
-            "parentOrderId": parent_order_id,
-            "handlInst": handl_inst,
-        },
-        more,
-    )
+    given = {
+        "clOrdId": cl_ord_id,
+        "account": account,
+        "symbol": symbol,
+        "side": side,
+        "ordType": ord_type,
+        "orderQty": order_qty,
+        "price": price,
+        "stopPx": stop_px,
+        "timeInForce": time_in_force,
+        "expireTime": expire_time,
+        "parentOrderId": parent_order_id,
+        "handlInst": handl_inst,
+    }
     envelope = {
         "type": "OrderCreateCmd",
-        "order": order,
+        "order": joined(given, more),
         "commandId": command_id,
         "expectedVersion": expected_version,
     }
-    return send(ctx, envelope, dry_run=dry_run, response_format=response_format)
+    return send(ctx, envelope, dry_run=dry_run, response_format=response_format, names=arguments_of(given))
 
 
 UPDATES: Actions = {
@@ -208,7 +210,7 @@ TOOLS = (
         create_order,
         CommandOut,
         "Create an order",
-        required=("cl_ord_id", "account", "symbol", "side", "ord_type", "order_qty"),
+        required=("cl_ord_id", "account", "symbol", "side", "ord_type"),
     ),
     ToolSpec(update_order, CommandOut, "Move an order forward", required=("order_id",)),
     ToolSpec(end_order, CommandOut, "End an order", destructive=True, required=("order_id",)),

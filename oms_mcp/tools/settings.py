@@ -19,7 +19,7 @@ from oms_mcp.arguments import (
     whole,
 )
 from oms_mcp.seam import Ctx, Out, answer, backend_of
-from oms_mcp.shapes import named_settings, settings_wire
+from oms_mcp.shapes import named_settings, prices_wire, settings_wire
 from oms_mcp.tools.commands import Action, act
 
 
@@ -28,6 +28,7 @@ class SettingsOut(Out):
 
     mode: str
     settings: dict[str, Any] | None = None
+    reference_prices: dict[str, str] | None = None
     status: str | None = None
     message: str | None = None
     version: int | None = None
@@ -79,7 +80,9 @@ async def settings(
     backend = backend_of(ctx)
     names = named_settings(keys or ()) if action == "get" else ()
     told = settings_wire(backend.engine.settings, names, response_format)
-    return answer(backend, {"settings": told, "mode": backend.engine.mode}, narrow="get some of them by their keys")
+    prices = prices_wire(backend.engine)
+    wire = {"settings": told, "referencePrices": prices, "mode": backend.engine.mode}
+    return answer(backend, wire, narrow="get some of them by their keys")
 
 
 TOOLS = (ToolSpec(settings, SettingsOut, "Read and change settings", destructive=True),)

@@ -163,9 +163,63 @@ def test_an_atomic_list_is_taken_back_as_a_whole_at_the_first_refusal(oms: Oms, 
 
 
 def test_a_long_list_of_refusals_is_told_in_short(oms: Oms) -> None:
-    shown = oms("exec", [ACCEPT] * 8).stdout
-    assert shown.count("refused: OMS-ORDER-001") == 5
+    shown = oms("exec", [ACCEPT] * 23).stdout
+    told = [line for line in shown.splitlines() if line.startswith("command ")]
+    assert len(told) == 20
+    assert told[6].startswith('command 7: ENV-09 order "O1" does not exist')
     assert "3 more were refused; --json tells each reason" in shown
+
+
+def test_a_batch_tells_the_warnings_of_what_it_carried_out(oms: Oms) -> None:
+    odd = {"type": "OrderCreateCmd", "order": {**ORDER, "securityType": "CORP"}}
+    alone = in_lines(oms("exec", odd).stdout)
+    assert " warning " in alone
+    shown = oms("exec", [{**CREATE, "order": {**ORDER, "orderId": "O2", "clOrdId": "C2"}}, odd]).stdout
+    assert "command 2: warning: " in shown
+    assert "command 1: warning" not in shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("query",),
+        ("show", "O1"),
+        ("history", "O1"),
+        ("check", "--order", "O1"),
+        ("settings", "list"),
+        ("settings", "get", "routing"),
+        ("rebuild",),
+        ("exec", ACCEPT, "--dry-run"),
+        ("expire", "--dry-run"),
+    ],
+)
+def test_a_setting_of_a_command_that_only_reads_or_previews_is_not_stored(
+    words: tuple[object, ...], oms: Oms, ask: Ask, db: str
+) -> None:
+    oms(*words, "--set", "routing=manual", "--db", db)
+    assert ask("query", "--entity", "event", "streamId=settings", "--db", db)["content"] == []
+
+
+def test_a_setting_of_the_environment_is_not_stored_by_a_preview_of_a_change(
+    oms: Oms, ask: Ask, db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("s.yaml").write_text("routing: manual\n")
+    monkeypatch.setenv("OMS_SETTINGS", "s.yaml")
+    assert oms("settings", "set", "risk.killSwitch=on", "--dry-run", "--db", db).exit_code == OK
+    assert oms("settings", "price", "IBM", "5", "--dry-run", "--db", db).exit_code == OK
+    assert ask("query", "--entity", "event", "streamId=settings", "--db", db)["content"] == []
+    assert oms("exec", CREATE | {"order": {**ORDER, "orderId": "O2", "clOrdId": "C2"}}, "--db", db).exit_code == OK
+    assert len(ask("query", "--entity", "event", "streamId=settings", "--db", db)["content"]) == 1
+
+
+@pytest.mark.parametrize(
+    "words", [("exec", CREATE), ("settings", "set", "routing=manual"), ("settings", "price", "IBM", "5")]
+)
+def test_a_preview_creates_no_database(words: tuple[object, ...], oms: Oms) -> None:
+    assert oms(*words, "--dry-run", "--db", "new.db").exit_code == OK
+    assert not Path("new.db").exists()
+    assert oms(*words, "--db", "new.db").exit_code == OK
+    assert Path("new.db").exists()
 
 
 @pytest.mark.parametrize("name", ["commands.json", "commands.jsonl", "-"])
@@ -1157,3 +1211,14 @@ def test_the_index_is_built_with_a_report_and_quick_the_second_time(oms: Oms, as
     assert ask("kb", "index")["chunks"] > 100
     found = {check["name"]: check for check in ask("doctor")["checks"]}
     assert found["model and index"]["status"] == "ok"
+
+
+def test_a_search_that_is_refused_builds_nothing(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMS_CACHE_DIR", str(tmp_path / "cache"))
+    assert ask("kb", "search", "x", "--limit", "0", code=REFUSED)["error"]["errorCode"] == "OMS-VAL-005"
+    assert not [*(tmp_path / "cache").glob("index/*")]
+
+
+def test_a_document_that_is_not_there_is_answered_with_those_nearest(ask: Ask) -> None:
+    error = ask("kb", "read", "nope", code=REFUSED)["error"]
+    assert re.search(r"nearest: \w+/[\w-]+\.md, ", error["detail"])

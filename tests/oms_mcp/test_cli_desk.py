@@ -1,6 +1,7 @@
 """Does the command line show trees, allocations and quotes, expire what is over, and change settings?"""
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -151,17 +152,22 @@ def test_quotes_and_allocations_are_queried(oms: Oms, ask: Ask, db: str) -> None
 
 
 @pytest.fixture
-def due(oms: Oms, tmp_path: Path) -> str:
+def due(tmp_path: Path) -> str:
     """A LIVE order X good till 2099, one Y that nobody acknowledged, and a LIVE DAY order D with a cancel pending."""
     path = str(tmp_path / "due.db")
     dated = {"timeInForce": "GOOD_TILL_DATE", "expireTime": "2099-01-01T00:00:00Z"}
     commands = [_create("X", **dated), _accept("X"), _create("D"), _accept("D")]
-    assert oms("exec", [*commands, {"type": "OrderCancelCmd", "orderId": "D"}], "--db", path).exit_code == OK
-    assert oms("settings", "set", "dayEnd=17:30", "--db", path).exit_code == OK
+    _in_the_morning(path, [*commands, {"type": "OrderCancelCmd", "orderId": "D"}])
     return path
 
 
-LATE = ("--as-of", "2098-12-31T00:00:00Z")
+LATE = ("--as-of", "2026-01-06T00:00:00Z")
+
+
+def _in_the_morning(db: str, commands: list[Row]) -> None:
+    """Carry out commands on the day before LATE, which ends at 17:30."""
+    with Engine.open(db, settings={"dayEnd": "17:30"}, clock=lambda: datetime(2026, 1, 5, 9, tzinfo=UTC)) as engine:
+        assert all(outcome.result.ok for outcome in engine.execute_many(commands).outcomes)
 
 
 def test_orders_whose_time_is_over_expire(oms: Oms, ask: Ask, due: str) -> None:
@@ -176,6 +182,7 @@ def test_orders_whose_time_is_over_expire(oms: Oms, ask: Ask, due: str) -> None:
     assert {event["actor"] for event in history if event["type"] == "OrderExpired"} == {"sweep"}
     assert ask("expire", *LATE, "--db", due) == {
         "expired": [],
+        "waiting": [],
         "refused": [],
         "overdue": [],
         "mode": "file",
@@ -192,21 +199,39 @@ def test_a_preview_of_expiring_stores_nothing(oms: Oms, ask: Ask, due: str) -> N
     assert ask("show", "D", "--db", due)["state"] == "LIVE"
 
 
-def test_an_order_that_cannot_expire_is_told_with_its_reason_and_the_others_expire(
-    oms: Oms, ask: Ask, due: str
-) -> None:
-    oms("exec", _create("Y"), "--db", due)
+def test_an_order_that_cannot_expire_is_told_with_its_reason(oms: Oms, ask: Ask, due: str) -> None:
+    oms("settings", "set", 'roles={"OrderExpireCmd": ["ann"]}', "--db", due)
     result = oms("expire", *LATE, "--db", due)
     assert result.exit_code == REFUSED
-    assert "Y OMS-STATE-001 order Y is UNACK; OrderExpireCmd needs LIVE" in _words(result.stdout)
+    assert any(line.startswith("D OMS-AUTH-003 ") for line in _words(result.stdout))
+    assert ask("show", "D", "--db", due)["state"] == "LIVE"
+
+
+def test_an_order_that_the_market_has_not_answered_waits_and_the_others_expire(oms: Oms, ask: Ask, due: str) -> None:
+    _in_the_morning(due, [_create("Y")])
+    preview = ask("expire", *LATE, "--dry-run", "--db", due)
+    assert [each["orderId"] for each in preview["waiting"]] == ["Y"]
+    result = oms("expire", *LATE, "--db", due)
+    assert result.exit_code == OK
+    shown = _words(result.stdout)
+    assert "waiting for the market's answer" in shown
+    assert shown[-1] == "1 order expired, 1 waiting, 0 refused, 0 requests overdue"
     assert ask("show", "D", "--db", due)["state"] == "EXP"
+    assert ask("show", "Y", "--db", due)["state"] == "UNACK"
 
 
-def test_a_parent_that_ends_with_its_child_is_told_once(ask: Ask, oms: Oms) -> None:
+def test_a_time_in_the_future_is_refused(oms: Oms, ask: Ask, due: str) -> None:
+    result = oms("expire", "--as-of", "2098-12-31T00:00:00Z", "--db", due)
+    assert result.exit_code == REFUSED
+    assert "--as-of 2098-12-31T00:00:00.000000Z lies in the future" in " ".join(result.stderr.replace("│", " ").split())
+    error = ask("expire", "--as-of", "2098-12-31T00:00:00Z", "--db", due, code=REFUSED)["error"]
+    assert error["errorCode"] == "OMS-VAL-005"
+
+
+def test_a_parent_that_ends_with_its_child_is_told_once(ask: Ask) -> None:
     db = "tree.db"
     commands = [_create("P", handlInst="MANUAL"), _create("C", parentOrderId="P"), _accept("C")]
-    oms("exec", commands, "--db", db)
-    oms("settings", "set", "dayEnd=17:30", "--db", db)
+    _in_the_morning(db, commands)
     wire = ask("expire", *LATE, "--db", db)
     assert [(each["orderId"], each.get("followed")) for each in wire["expired"]] == [("C", None), ("P", "C")]
     assert wire["refused"] == []
@@ -257,6 +282,75 @@ def test_a_preview_of_a_change_stores_nothing(oms: Oms, ask: Ask, db: str) -> No
     assert ask("settings", "get", "routing", "--db", db)["settings"]["routing"]["value"] == "auto"
 
 
+def test_a_preview_of_a_change_tells_what_it_would_change(oms: Oms, ask: Ask, db: str) -> None:
+    shown = _words(oms("settings", "set", "routing=manual", "dayEnd=17:30", "--dry-run", "--db", db).stdout)
+    assert "changed routing auto -> manual, dayEnd off -> 17:30" in shown
+    wire = ask("settings", "set", "routing=manual", "--dry-run", "--db", db)
+    assert (wire["before"], wire["after"]) == ({"routing": "auto"}, {"routing": "manual"})
+    assert wire["before"] == ask("settings", "set", "routing=manual", "--db", db)["before"]
+
+
+def test_a_posted_price_is_told_with_the_one_before_and_can_be_read(oms: Oms, ask: Ask, db: str) -> None:
+    first = _words(oms("settings", "price", "IBM", "100", "--db", db).stdout)
+    assert "changed referencePrices none -> IBM 100" in first
+    preview = ask("settings", "price", "IBM", "101.50", "--dry-run", "--db", db)
+    assert (preview["before"], preview["after"]) == (
+        {"referencePrices": {"IBM": "100"}},
+        {"referencePrices": {"IBM": "101.5"}},
+    )
+    assert "referencePrices IBM 100 -> IBM 101.5" in " ".join(
+        _words(oms("settings", "price", "IBM", "101.50", "--db", db).stdout)
+    )
+    assert ask("settings", "list", "--db", db)["referencePrices"] == {"IBM": "101.5"}
+    assert ask("settings", "get", "risk.referencePrice", "--db", db)["referencePrices"] == {"IBM": "101.5"}
+    for words in (("list",), ("get", "risk.referencePrice")):
+        assert "IBM 101.5" in _words(oms("settings", *words, "--db", db).stdout)
+
+
+def test_terms_that_changed_are_told_before_and_after(oms: Oms, ask: Ask, db: str) -> None:
+    asked = {"type": "OrderReplaceCmd", "orderId": "B", "price": "101", "clOrdId": "B2"}
+    assert "clOrdId B -> B2" in " ".join(_words(oms("exec", asked, "--db", db).stdout))
+    wire = ask("exec", {"type": "OrderReplaceAcceptCmd", "orderId": "B"}, "--dry-run", "--db", db)
+    assert (wire["before"]["price"], wire["after"]["price"]) == ("100", "101")
+    assert "stopPx" not in wire["after"]
+    shown = " ".join(_words(oms("exec", {"type": "OrderReplaceAcceptCmd", "orderId": "B"}, "--db", db).stdout))
+    assert "price 100 -> 101" in shown
+
+
+def test_a_quantity_that_went_down_to_zero_is_told_as_zero(oms: Oms, db: str) -> None:
+    rejected = {"type": "AllocationApproveCmd", "orderId": "B", "quantity": "40"}
+    shown = " ".join(_words(oms("exec", rejected, "--db", db).stdout))
+    assert "pendingAllocQty 40 -> 0" in shown
+
+
+def test_what_became_of_a_request_is_told_in_words(oms: Oms, db: str) -> None:
+    oms("exec", {"type": "OrderCancelCmd", "orderId": "B"}, "--db", db)
+    assert "LIVE (cancel pending)" in oms("query", "orderId=B", "--db", db).stdout
+    oms("exec", {"type": "OrderCancelRejectCmd", "orderId": "B", "cxlRejReason": 0}, "--db", db)
+    assert "LIVE (request refused)" in oms("query", "orderId=B", "--db", db).stdout
+    oms("exec", {"type": "OrderReplaceCmd", "orderId": "B", "price": "101"}, "--db", db)
+    assert "LIVE (replace pending)" in oms("query", "orderId=B", "--db", db).stdout
+
+
+def test_events_are_listed_with_their_time_and_what_they_say(oms: Oms, ask: Ask, db: str) -> None:
+    oms("settings", "set", "routing=manual", "--actor", "ann", "--db", db)
+    row = ask("query", "--entity", "event", "streamId=settings", "--db", db)["content"][0]
+    shown = _words(oms("query", "--entity", "event", "streamId=settings", "--db", db).stdout)
+    assert shown[0] == f"{row['position']} SettingsChanged {row['recordedAt']} ann settings v1"
+    assert shown[1] == "key=routing, old=auto, new=manual"
+
+
+def test_the_history_of_settings_and_of_a_quote_request_is_told(oms: Oms, ask: Ask, db: str) -> None:
+    assert oms("history", "settings", "--db", db).stdout == "nothing happened\n"
+    oms("exec", QUOTES, "--db", db)
+    oms("settings", "set", "routing=manual", "--db", db)
+    told = {name: ask("history", name, "--db", db)["events"] for name in ("settings", "R1", "quote-R1")}
+    assert [event["type"] for event in told["settings"]] == ["SettingsChanged"]
+    assert [event["type"] for event in told["R1"]] == ["QuoteRequested", "QuoteCreated"]
+    assert told["R1"] == told["quote-R1"]
+    assert "QuoteCreated" in oms("history", "R1", "--db", db).stdout
+
+
 def test_a_reference_price_is_posted(oms: Oms, ask: Ask, db: str) -> None:
     oms("settings", "set", "risk.collarPercent=5", "--db", db)
     assert ask("settings", "price", "ACME", "100", "--actor", "ann", "--db", db)["id"] == "settings"
@@ -285,7 +379,7 @@ def test_a_change_that_cannot_be_made_says_why(words: tuple[str, ...], code: int
         assert engine.settings == Settings()
 
 
-@pytest.mark.parametrize("words", [("set", "routing=manual"), ("price", "IBM", "5"), ("list",), ("get", "routing")])
+@pytest.mark.parametrize("words", [("list",), ("get", "routing")])
 def test_settings_of_a_database_that_is_not_there_are_no_settings(words: tuple[str, ...], ask: Ask) -> None:
     error: Any = ask("settings", *words, "--db", "nowhere.db", code=MISUSED)["error"]
     assert "there is no database" in error["detail"]

@@ -381,7 +381,7 @@ def test_an_argument_that_the_action_does_not_use_is_refused(
         ),
         ("end_order", {"action": "cancel", "reason": "x" * 10_000}, "reason", "reason (text) "),
         ("end_order", {"action": "close", "reason": 7}, "reason", "reason 7 is"),
-        ("end_order", {"action": "cancel", "orig_cl_ord_id": "x"}, "origClOrdId", "origClOrdId"),
+        ("end_order", {"action": "cancel", "orig_cl_ord_id": "x"}, "origClOrdId", "orig_cl_ord_id (origClOrdId) "),
     ],
 )
 def test_a_violation_names_the_argument_that_was_sent(
@@ -394,6 +394,24 @@ def test_a_violation_names_the_argument_that_was_sent(
     assert found["message"].startswith(told)
     assert answer["message"] == answer["error"]["detail"]
     assert answer["message"].startswith(found["message"])
+
+
+def test_a_message_names_the_argument_beside_the_field(modern: Agent) -> None:
+    order_id = modern.given("LIVE")
+    fill = modern.refused("report_execution", order_id=order_id, exec_id="E9", last_qty="1", last_px="x")
+    assert fill["detail"].startswith('last_px (lastPx) "x" ')
+    group = modern.refused("group_orders", action="ungroup")
+    assert group["detail"].startswith("group_order_id (groupOrderId) is missing")
+    further = modern.refused("create_order", **GOOD, cl_ord_id="m1", more={"securityType": 5})
+    assert further["detail"].startswith("securityType ")
+
+
+def test_an_order_without_a_quantity_is_answered_by_the_rule(modern: Agent) -> None:
+    order = {name: value for name, value in GOOD.items() if name != "order_qty"}
+    tool = next(tool for tool in modern.tools() if tool.name == "create_order")
+    assert "order_qty" not in tool.input_schema["required"]
+    error = modern.refused("create_order", cl_ord_id="q1", **order)
+    assert error["violations"][0]["ruleId"] == "ORD-08"
 
 
 def test_a_violation_of_a_common_field_keeps_its_name(modern: Agent) -> None:

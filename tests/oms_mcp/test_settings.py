@@ -37,6 +37,8 @@ def test_a_change_is_an_event_with_its_actor(agent: Agent) -> None:
     assert (answer["id"], answer["version"], "orderId" in answer) == ("settings", 1, False)
     event = agent.ok("search_orders", entity="event", where=["streamId=settings"], response_format="detailed")
     assert event["content"][0]["actor"] == "tester"
+    concise = agent.ok("search_orders", entity="event", where=["streamId=settings"])
+    assert concise["content"][0]["actor"] == "tester"
     assert event["content"][0]["payload"] == {"key": "risk.killSwitch", "old": False, "new": True}
 
 
@@ -44,7 +46,7 @@ def test_settings_are_listed_and_read_by_name(agent: Agent) -> None:
     listed = agent.ok("settings", action="list")
     assert [*listed["settings"]] == [*Settings.names()]
     assert (listed["mode"], listed["settings"]["dayEnd"]) == ("sandbox", "off")
-    assert json.loads(agent.resource("oms://settings")) == listed["settings"]
+    assert json.loads(agent.resource("oms://settings")) == {**listed["settings"], "referencePrices": {}}
     got = agent.ok("settings", action="get", keys=["equity.lotSize", "routing"])
     assert got["settings"] == {"equity.lotSize": "100", "routing": "auto"}
     detailed = agent.ok("settings", action="get", keys=["query.maxSize"], response_format="detailed")["settings"]
@@ -62,7 +64,11 @@ def test_what_is_off_is_told_as_it_is_written(agent: Agent) -> None:
 
 def test_a_reference_price_is_posted_and_limits_hold_by_it(agent: Agent) -> None:
     agent.ok("settings", action="set", changes={"risk.collarPercent": "5"}, confirm=True)
-    agent.ok("settings", action="post_price", symbol="IBM", price="100", confirm=True)
+    posted = agent.ok("settings", action="post_price", symbol="IBM", price="100", confirm=True)
+    assert (posted["before"], posted["after"]) == ({"referencePrices": {}}, {"referencePrices": {"IBM": "100"}})
+    assert agent.ok("settings", action="list")["referencePrices"] == {"IBM": "100"}
+    assert agent.ok("settings", action="get", keys=["routing"])["referencePrices"] == {"IBM": "100"}
+    assert json.loads(agent.resource("oms://settings"))["referencePrices"] == {"IBM": "100"}
     error = agent.refused("create_order", cl_ord_id="p1", **GOOD | {"price": "106"})
     assert error["violations"][0]["ruleId"] == "RSK-03"
 
