@@ -84,7 +84,7 @@ def command(kind: object, wire: Wire, console: Console) -> None:
 
 
 def _repeated(events: str) -> str:
-    return f"none written; the first time: {events}" if events else "none written, now and the first time"
+    return f"none written; the first time: {events}" if events else "none written"
 
 
 def _of_what(wire: Wire) -> str:

@@ -323,6 +323,14 @@ def test_a_quantity_that_went_down_to_zero_is_told_as_zero(oms: Oms, db: str) ->
     assert "pendingAllocQty 40 -> 0" in shown
 
 
+def test_an_answer_that_comes_too_late_says_that_nothing_was_written(oms: Oms, db: str) -> None:
+    late = {"type": "OrderCancelRejectCmd", "orderId": "B", "cxlRejReason": 0}
+    commands = [{"type": "OrderCancelCmd", "orderId": "B"}, _fill("B", "e2", "300")]
+    assert oms("exec", commands, "--db", db).exit_code == OK
+    shown = _words(oms("exec", late, "--db", db).stdout)
+    assert "events none written" in shown
+
+
 def test_what_became_of_a_request_is_told_in_words(oms: Oms, db: str) -> None:
     oms("exec", {"type": "OrderCancelCmd", "orderId": "B"}, "--db", db)
     assert "LIVE (cancel pending)" in oms("query", "orderId=B", "--db", db).stdout

@@ -114,6 +114,17 @@ def test_nothing_heavy_is_imported_before_the_handshake() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.parametrize(("toolsets", "events"), [("queries,states,knowledge", 0), ("orders,queries", 1)])
+def test_a_server_whose_tools_only_read_stores_no_setting(tmp_path: Path, toolsets: str, events: int) -> None:
+    path = str(tmp_path / "oms.db")
+    code = (
+        f"from oms_mcp.server import serve; serve(db={path!r}, toolsets={toolsets!r}, settings={{'routing': 'manual'}})"
+    )
+    subprocess.run([sys.executable, "-c", code], input="", capture_output=True, text=True, timeout=60, check=True)
+    with Engine.open(path) as engine:
+        assert engine.counts()["events"] == events
+
+
 def test_an_unknown_toolset_ends_the_start_with_the_valid_ones() -> None:
     code = "from oms_mcp.server import serve; serve(toolsets='order')"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
