@@ -32,7 +32,7 @@ def _from_text(value: object) -> object:
         try:
             return json.loads(value)
         except (ValueError, RecursionError):
-            raise ValueError("give well-formed JSON: names in double quotes, every bracket closed") from None
+            raise ValueError("write well-formed JSON: names in double quotes, every bracket closed") from None
     return value
 
 

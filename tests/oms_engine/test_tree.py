@@ -775,3 +775,13 @@ def test_in_the_profile_desk_a_living_order_is_closed_only_where_it_stands_alone
     desk.ok("OrderCloseCmd", orderId=below)
     assert (book(desk, below), desk.order(root).place_qty) == ("CLOSED 0/0", 300)
     desk.ok("OrderCloseCmd", orderId=desk.given("LIVE"))
+
+
+def test_a_parent_is_told_to_be_cancelled_by_asking_and_waits_for_its_children_then() -> None:
+    desk = Desk()
+    parent, child = tree(desk, "100", "100")
+    assert {step.to: step.command for step in desk.engine.next_states(desk.order(parent))}["CXL"] == "OrderCancelCmd"
+    answers = {step.to: step.command for step in desk.engine.next_states(desk.order(child))}
+    assert answers["CXL"] == "OrderCancelAcceptCmd"
+    desk.ok("OrderCancelCmd", orderId=parent)
+    assert "CXL" not in {step.to for step in desk.engine.next_states(desk.order(parent))}

@@ -143,11 +143,9 @@ def _last_child_cancelled(s: Situation) -> Event | None:
 def _last_living_child_rejected(s: Situation) -> Event | None:
     if s.became is not State.REJ or not s.ended_whole_by_market:
         return None
-    if not s.parent.order.cum_qty and s.can_become(State.REJ):
-        return OrderRejected(ord_rej_reason=_reason(s.child), followed_order_id=s.id)
-    if s.can_become(State.CXL):
+    if s.parent.order.cum_qty:
         return OrderCancelled(cancelled_qty=open_quantity(s.parent), unsolicited=True, followed_order_id=s.id)
-    return None
+    return OrderRejected(ord_rej_reason=_reason(s.child), followed_order_id=s.id)
 
 
 def _last_child_expired(s: Situation) -> Event | None:
@@ -240,13 +238,12 @@ def _release_new_children(book: Book, order_id: str) -> None:
         if child.order.state is not State.NEW:
             continue
         child_id = child.order.order_id
-        if counted(child):
-            released = OrderPlacementChanged(
-                child_order_id=child_id,
-                place_qty_delta=counted(child).copy_negate(),
-                reason=PlacementReason.CHILD_ENDED,
-            )
-            book.record(order_id, released)
+        released = OrderPlacementChanged(
+            child_order_id=child_id,
+            place_qty_delta=counted(child).copy_negate(),
+            reason=PlacementReason.CHILD_ENDED,
+        )
+        book.record(order_id, released)
         if book.machine.is_valid_transition(State.NEW, State.CXL):
             cancel_at_once(book, child_id, OrderCancelRequested(origin=Origin.PARENT), cause=order_id)
             _release_new_children(book, child_id)

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from oms_engine.domain.commands import COMMANDS, ReferencePriceCmd, SettingsChangeCmd
 from oms_engine.domain.rules.envelope import texts_and_numbers_fit
@@ -107,10 +108,11 @@ def _fault(facts: ChangeFacts) -> _Fault | None:
 def _out_of_range(error: SettingsError) -> bool:
     """Was the value read, and found outside of its bounds? The settings tell bounds as what to give."""
     reason = error.__context__
-    if not isinstance(reason, ValidationError):
-        return False
-    first = reason.errors(include_url=False)[0]
-    return first["type"] in _OUT_OF_BOUNDS or first["msg"].startswith("Value error, give ")
+    return isinstance(reason, ValidationError) and _tells_bounds(reason.errors(include_url=False)[0])
+
+
+def _tells_bounds(error: ErrorDetails) -> bool:
+    return error["type"] in _OUT_OF_BOUNDS or error["msg"].startswith("Value error, give ")
 
 
 def _possible(code: str) -> Rule[ChangeFacts]:
