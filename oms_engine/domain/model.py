@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import Field
 
 from oms_engine.domain.vocabulary import (
+    OPEN_STATES,
     AllocState,
     AllocStatus,
     AssetClass,
@@ -362,6 +363,11 @@ class OrderState:
     def version(self) -> int:
         """Version of the stream."""
         return self.order.version
+
+    @property
+    def has_ended(self) -> bool:
+        """Is the order in none of its open states any more?"""
+        return self.order.state not in OPEN_STATES
 
     @property
     def has_receiver(self) -> bool:

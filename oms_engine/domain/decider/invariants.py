@@ -14,7 +14,7 @@ from oms_engine.domain.decider.book import Book
 from oms_engine.domain.decider.evolve import NO_LEAVES
 from oms_engine.domain.model import LotKey, OrderState
 from oms_engine.domain.quantities import ZERO, add, counted, executed, subtract, total
-from oms_engine.domain.vocabulary import OPEN_STATES, State
+from oms_engine.domain.vocabulary import State
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -102,23 +102,19 @@ def _with_children(book: Book, state: OrderState, changed: Sequence[OrderState])
         return {}
     before = book.before(state.order.order_id)
     cum_qty, place_qty = state.order.cum_qty, state.order.place_qty
-    if before is not None and _has_ended(before) is _has_ended(state):
+    if before is not None and before.has_ended is state.has_ended:
         cum_qty = subtract(cum_qty, before.order.cum_qty)
         place_qty = subtract(place_qty, before.order.place_qty)
         had = [book.before(child.order.order_id) for child in changed]
     else:
         changed, had = book.children(state), []
-    allocated, placed = _below(changed, parent_ended=_has_ended(state))
-    had_allocated, had_placed = _below((child for child in had if child), parent_ended=_has_ended(state))
+    allocated, placed = _below(changed, parent_ended=state.has_ended)
+    had_allocated, had_placed = _below((child for child in had if child), parent_ended=state.has_ended)
     return {
         "I4: cumQty is the sum of what the children handed on": cum_qty == subtract(allocated, had_allocated),
         "I4: placeQty is the sum of what the children count": place_qty == subtract(placed, had_placed),
         "I4: placeQty does not exceed orderQty": state.order.place_qty <= state.quantity,
     }
-
-
-def _has_ended(state: OrderState) -> bool:
-    return state.order.state not in OPEN_STATES
 
 
 def _below(children: Iterable[OrderState], *, parent_ended: bool) -> tuple[Decimal, Decimal]:

@@ -207,17 +207,13 @@ def _placement_follows(book: Book, parent_id: str, child_id: str) -> None:
     """The parent's placeQty counts what the child counts now (PAR-10: freed quantity can be placed again)."""
     before, child, parent = book.before(child_id), book.order(child_id), book.order(parent_id)
     was = book.before(parent_id)
-    had = counted(before, parent_ended=was is not None and _has_ended(was)) if before else ZERO
-    delta = subtract(counted(child, parent_ended=_has_ended(parent)), had)
+    had = counted(before, parent_ended=was is not None and was.has_ended) if before else ZERO
+    delta = subtract(counted(child, parent_ended=parent.has_ended), had)
     if before is None or delta:
         change = OrderPlacementChanged(
             child_order_id=child_id, place_qty_delta=delta, reason=_placement_reason(before, child)
         )
         book.record(parent_id, change, cause=child_id)
-
-
-def _has_ended(state: OrderState) -> bool:
-    return state.order.state not in OPEN_STATES
 
 
 def _placement_reason(before: OrderState | None, child: OrderState) -> PlacementReason:
@@ -232,7 +228,7 @@ def _placement_reason(before: OrderState | None, child: OrderState) -> Placement
 def _release_new_children(book: Book, order_id: str) -> None:
     """Children that were never placed count nothing once their parent has ended (PAR-15)."""
     before, after = book.before(order_id), book.order(order_id)
-    if not _has_ended(after) or (before is not None and _has_ended(before)):
+    if not after.has_ended or (before is not None and before.has_ended):
         return
     for child in book.children(after):
         if child.order.state is not State.NEW:
@@ -294,7 +290,7 @@ def _cancel_below_ended(book: Book, parent_id: str, child_id: str) -> None:
     """A child that a correction reopens below a parent that has ended is cancelled (PAR-13)."""
     before, child, parent = book.before(child_id), book.order(child_id), book.order(parent_id)
     reopened = before is not None and before.order.state is State.FILLED and child.order.state is State.LIVE
-    if reopened and _has_ended(parent) and child.order.cancel_state is not CancelState.PCXL:
+    if reopened and parent.has_ended and child.order.cancel_state is not CancelState.PCXL:
         request_cancel(book, child_id, OrderCancelRequested(origin=Origin.PARENT), cause=parent_id)
 
 

@@ -57,7 +57,8 @@ CancelFacts = Facts[OrderCancelCmd]
 
 _STOPPED = {OrdType.STOP, OrdType.STOP_LIMIT}
 _UNPRICED = {OrdType.MARKET, OrdType.MARKET_ON_CLOSE}
-_SIGNED = {PriceType.SPREAD, PriceType.YIELD}
+SIGNED_PRICES = frozenset({PriceType.SPREAD, PriceType.YIELD})
+"""Meanings of a price that may be zero or negative."""
 
 
 def _needs(rule_id: str, field: str, name: str, types: set[OrdType]) -> Rule[CreateFacts]:
@@ -75,7 +76,7 @@ def _needs(rule_id: str, field: str, name: str, types: set[OrdType]) -> Rule[Cre
 def is_signed(order: NewOrder | Order, facts: Facts[Any]) -> bool:
     """May the prices of an order be zero or negative, by their meaning or by the asset class?"""
     asset_class = classify(order, facts.settings) if isinstance(order, NewOrder) else order.asset_class
-    return order.price_type in _SIGNED or asset_class in facts.settings.non_positive_price
+    return order.price_type in SIGNED_PRICES or asset_class in facts.settings.non_positive_price
 
 
 def _positive(field: str, name: str, *, may_be_signed: bool) -> Rule[CreateFacts]:

@@ -16,7 +16,8 @@ from oms_engine.domain.commands import (
 from oms_engine.domain.model import NewQuote, NewQuoteRequest, Quote, QuoteRequest
 from oms_engine.domain.rules.envelope import ID_FORM, required, texts_and_numbers_fit
 from oms_engine.domain.rules.facts import Facts, RulesAbout, rule
-from oms_engine.domain.vocabulary import PriceType, QuoteState
+from oms_engine.domain.rules.order import SIGNED_PRICES
+from oms_engine.domain.vocabulary import QuoteState
 from oms_engine.errors import shown
 from oms_engine.framework.state_machine import StateMachine, StateMachineConfig
 from oms_engine.framework.validation import Rule
@@ -30,7 +31,6 @@ EndFacts = Facts[QuoteRejectCmd]
 A = TypeVar("A", NewQuoteRequest, NewQuote)
 
 _CURRENCY = re.compile(r"[A-Z]{3}", re.ASCII)
-_SIGNED = {PriceType.SPREAD, PriceType.YIELD}
 
 
 def _machine(*initial: QuoteState) -> StateMachine[QuoteState]:
@@ -164,7 +164,7 @@ QUOTE: tuple[Rule[QuoteFacts], ...] = (
         "price",
         lambda q, _: q.price is not None and q.price > 0,
         lambda q, _: f"price is {q.price:f}; it must be above 0 unless priceType is SPREAD or YIELD",
-        applies=lambda q, _: q.price is not None and q.price_type not in _SIGNED,
+        applies=lambda q, _: q.price is not None and q.price_type not in SIGNED_PRICES,
         inputs=("price", "priceType"),
     ),
     *_well_formed(_on_quote, "QUO-02", "quoteId", "quote_id"),

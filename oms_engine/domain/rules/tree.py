@@ -7,7 +7,7 @@ from oms_engine.domain.model import NewOrder, OrderState
 from oms_engine.domain.quantities import ZERO, add
 from oms_engine.domain.rules.envelope import AnyFacts
 from oms_engine.domain.rules.facts import Facts, found, on_order, order_name, rule
-from oms_engine.domain.vocabulary import OPEN_STATES, CancelState, State
+from oms_engine.domain.vocabulary import CancelState, State
 from oms_engine.errors import shown
 from oms_engine.framework.validation import Rule
 
@@ -75,7 +75,7 @@ def is_leaf(command: str) -> Rule[AnyFacts]:
 
 def ended_above(facts: Facts[Any]) -> OrderState | None:
     """The nearest order above that has ended; what is NEW below it is never sent any more."""
-    return next((order for order in facts.above() if order.order.state not in OPEN_STATES), None)
+    return next((order for order in facts.above() if order.has_ended), None)
 
 
 def _waiting_above(facts: Facts[Any]) -> OrderState | None:
