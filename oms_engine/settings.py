@@ -249,6 +249,41 @@ class Settings(BaseModel):
         50, alias="query.defaultSize", ge=1, le=10_000, description="page size when none is given"
     )
     max_size: int = Field(500, alias="query.maxSize", ge=1, le=10_000, description="largest page size")
+    snapshot_every: int = Field(
+        100, alias="snapshotEvery", ge=2, le=100_000, description="events of a stream from one snapshot to the next"
+    )
+    synchronous: Literal["FULL", "NORMAL"] = Field(
+        "FULL",
+        alias="store.synchronous",
+        description="FULL: an answer is on the disk; NORMAL: faster, a power cut may take back the last commits",
+    )
+    hash_chain: Switch = Field(
+        default=False, alias="store.hashChain", description="events are chained by hashes from now on (oms verify)"
+    )
+    personal_data: Literal["plain", "sealed"] = Field(
+        "plain",
+        alias="store.personalData",
+        description="sealed encrypts account and text by account, so that oms erase can destroy them",
+    )
+    cached_streams: int = Field(
+        5_000, alias="store.cachedStreams", ge=1, le=1_000_000, description="streams kept in memory, last used first"
+    )
+    outbox_enabled: Switch = Field(
+        default=False, alias="outbox.enabled", description="messages are written for other systems"
+    )
+    outbox_poll_ms: int = Field(
+        200, alias="outbox.pollMs", ge=1, le=60_000, description="how often a relay looks for messages"
+    )
+    outbox_batch: int = Field(100, alias="outbox.batch", ge=1, le=10_000, description="messages a relay takes at once")
+    outbox_max_attempts: int = Field(
+        10, alias="outbox.maxAttempts", ge=1, le=1_000, description="attempts after which a message is parked"
+    )
+    stream_queue: int = Field(
+        1_000, alias="stream.queue", ge=1, le=1_000_000, description="messages that wait for one subscriber"
+    )
+    stream_heartbeat_seconds: int = Field(
+        15, alias="stream.heartbeatSeconds", ge=1, le=3_600, description="silence after which a heartbeat is sent"
+    )
 
     @field_validator("whack_levels")
     @classmethod
@@ -361,5 +396,7 @@ class Settings(BaseModel):
         return self.of({**self.given(), **changes})
 
 
-FIXED_AT_OPENING = frozenset({"query.defaultSize", "query.maxSize"})
+FIXED_AT_OPENING = frozenset(
+    name for name in Settings.names() if name.split(".")[0] in {"query", "store", "outbox", "stream", "snapshotEvery"}
+)
 """Settings that shape the process: they are not changed while it runs."""

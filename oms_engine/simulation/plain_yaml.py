@@ -73,6 +73,8 @@ def read_documents(text: str) -> Iterator[tuple[int, Any]]:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
+        if "nesting depth" in (error.problem or ""):  # the parser has a limit of its own and looks ahead
+            raise _too_deep(line) from None
         raise YamlError(line, f"no YAML: {error.problem or error.context}") from None
     except (yaml.YAMLError, UnicodeError) as error:
         raise YamlError(0, f"no YAML: {str(error).splitlines()[0]}") from None
@@ -97,6 +99,10 @@ def _documents(text: str) -> Iterator[tuple[int, Any]]:
                 _node(event, stack, line)
 
 
+def _too_deep(line: int) -> YamlError:
+    return YamlError(line, f"nested deeper than {MAX_DEPTH} levels; write it flatter")
+
+
 def _node(event: yaml.NodeEvent, stack: list[_Open], line: int) -> None:
     if event.anchor is not None:
         raise YamlError(line, "anchors (&) and aliases (*) are not accepted; write the value where it is used")
@@ -111,7 +117,7 @@ def _node(event: yaml.NodeEvent, stack: list[_Open], line: int) -> None:
     if stack[-1].expects_key():
         raise YamlError(line, "a key must be plain text")
     if len(stack) > MAX_DEPTH:
-        raise YamlError(line, f"nested deeper than {MAX_DEPTH} levels; write it flatter")
+        raise _too_deep(line)
     stack.append(_Open([] if isinstance(event, yaml.SequenceStartEvent) else Located(line)))
 
 

@@ -187,7 +187,11 @@ def _orders(connection: sqlite3.Connection, where: str, values: tuple[SqlValue, 
 
 def read_tree(connection: sqlite3.Connection, order: Order) -> Tree:
     """The tree of an order; at most 10,000 orders of it."""
-    found = _orders(connection, "WHERE root_order_id = ? ORDER BY id LIMIT ?", (order.root_order_id, _MOST_IN_TREE))
+    found = _orders(
+        connection,
+        "WHERE order_id = ? OR (root_order_id = ? AND parent_order_id IS NOT NULL) ORDER BY id LIMIT ?",
+        (order.root_order_id, order.root_order_id, _MOST_IN_TREE),
+    )
     depths: dict[str, int] = {}
     for each in found:  # a parent is created before its children
         depths[each.order_id] = depths[each.parent_order_id] + 1 if each.parent_order_id else 0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 APPLICATION_ID = 0x4F4D5331
 """Marks a file as one of ours (PRAGMA application_id): the letters OMS1."""
 
-VERSION = 2
+VERSION = 3
 """Version of the schema (PRAGMA user_version): the number of the last migration."""
 
 _TABLES = """
@@ -49,6 +49,71 @@ CREATE TABLE commands (
 ) WITHOUT ROWID;
 """
 
+_UPKEEP = """
+CREATE TABLE snapshots (
+  stream_id TEXT NOT NULL,
+  version INTEGER NOT NULL,
+  schema_version INTEGER NOT NULL,
+  state TEXT NOT NULL,
+  PRIMARY KEY (stream_id, version)
+) WITHOUT ROWID;
+CREATE TABLE chain (
+  position INTEGER PRIMARY KEY,
+  hash BLOB NOT NULL
+);
+CREATE TRIGGER chain_is_not_changed BEFORE UPDATE ON chain
+BEGIN SELECT RAISE(ABORT, 'the chain is append-only'); END;
+CREATE TRIGGER chain_is_not_deleted BEFORE DELETE ON chain
+BEGIN SELECT RAISE(ABORT, 'the chain is append-only'); END;
+CREATE TABLE account_keys (
+  key_id TEXT PRIMARY KEY,
+  account TEXT NOT NULL UNIQUE,
+  secret BLOB NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE sinks (
+  name TEXT PRIMARY KEY,
+  kind TEXT NOT NULL,
+  target TEXT,
+  topics TEXT NOT NULL,
+  registered_at TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE outbox (
+  id INTEGER PRIMARY KEY,
+  sink TEXT NOT NULL,
+  topic TEXT NOT NULL,
+  key TEXT NOT NULL,
+  stream_id TEXT NOT NULL,
+  from_version INTEGER NOT NULL,
+  version INTEGER NOT NULL,
+  position INTEGER NOT NULL,
+  payload TEXT,
+  attempts INTEGER NOT NULL DEFAULT 0,
+  next_attempt_at TEXT,
+  last_error TEXT,
+  parked_at TEXT,
+  UNIQUE (sink, topic, key, version)
+);
+CREATE TABLE projections (
+  name TEXT PRIMARY KEY,
+  position INTEGER NOT NULL,
+  rebuilt_at TEXT
+) WITHOUT ROWID;
+CREATE TABLE parked_events (
+  projection TEXT NOT NULL,
+  stream_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  error TEXT NOT NULL,
+  attempts INTEGER NOT NULL,
+  parked_at TEXT NOT NULL,
+  PRIMARY KEY (projection, stream_id)
+) WITHOUT ROWID;
+CREATE TABLE store_facts (
+  name TEXT PRIMARY KEY,
+  value TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+"""What the store keeps beside events and read model."""
+
 _READ_MODEL = """
 CREATE TABLE client_order_ids (
   session_id TEXT NOT NULL,
@@ -65,7 +130,7 @@ CREATE TABLE orders (
   root_order_id TEXT NOT NULL,
   leg TEXT NOT NULL,
   role TEXT NOT NULL,
-  account TEXT NOT NULL,
+  account TEXT,
   symbol TEXT NOT NULL,
   side TEXT NOT NULL,
   ord_type TEXT NOT NULL,
@@ -125,12 +190,15 @@ CREATE TABLE orders (
   updated_at TEXT NOT NULL,
   UNIQUE (order_id)
 );
-CREATE INDEX orders_by_symbol ON orders (symbol, id);
-CREATE INDEX orders_by_state ON orders (state, id);
+CREATE INDEX orders_by_symbol ON orders (symbol, created_at);
+CREATE INDEX orders_by_state ON orders (state, created_at);
+CREATE INDEX orders_by_account ON orders (account, created_at);
+CREATE INDEX orders_by_symbol_and_state ON orders (symbol, state, created_at, price);
+CREATE INDEX orders_by_price ON orders (price);
 CREATE INDEX orders_by_cl_ord_id ON orders (cl_ord_id);
-CREATE INDEX orders_by_root ON orders (root_order_id, id);
-CREATE INDEX orders_by_account ON orders (account, state);
+CREATE INDEX orders_by_root ON orders (root_order_id) WHERE parent_order_id IS NOT NULL;
 CREATE INDEX orders_by_group ON orders (group_order_id) WHERE group_order_id IS NOT NULL;
+CREATE INDEX orders_open ON orders (account, created_at) WHERE state IN ('NEW', 'UNACK', 'LIVE');
 CREATE TABLE executions (
   id INTEGER PRIMARY KEY,
   exec_id TEXT NOT NULL,
@@ -231,7 +299,7 @@ _READ = _READ_MODEL + "".join(
     )
 )
 
-CURRENT = _TABLES + _READ
+CURRENT = _TABLES + _UPKEEP + _READ
 
 Refill = Callable[[sqlite3.Connection], object]
 """Writes the read model of a database from its events."""
@@ -313,13 +381,21 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
             _drop_read_model(database.conn)
             run_script(database.conn, _READ)
 
+    @migrations(name="0003_upkeep")
+    def _(database: "Database") -> None:
+        if version:
+            run_script(database.conn, _UPKEEP)
+        if version > 1:
+            _drop_read_model(database.conn)
+            run_script(database.conn, _READ)
+
     migrations.apply(Utils(connection))
 
 
 def _drop_read_model(connection: sqlite3.Connection) -> None:
-    for kind, names in (
-        ("VIEW", ("order_view", "execution_view")),
-        ("TABLE", ("orders", "executions", "client_order_ids")),
-    ):
-        for name in names:
+    """Drop what can be written anew, in whatever version of the schema it stands."""
+    for kind, name in connection.execute(
+        "SELECT type, name FROM sqlite_master WHERE type IN ('view', 'table')"
+    ).fetchall():
+        if kind == "view" or name in READ_MODEL_TABLES:
             connection.execute(f"DROP {kind} {name}")

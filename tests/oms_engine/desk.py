@@ -10,7 +10,17 @@ Row = tuple[Any, ...]
 
 START = datetime(2026, 1, 2, 9, 30, tzinfo=UTC)
 READ_MODEL = ("client_order_ids", "orders", "executions", "allocations", "quote_requests", "quotes")
-TABLES = ("events", "commands", *READ_MODEL)
+UPKEEP = (
+    "snapshots",
+    "chain",
+    "account_keys",
+    "sinks",
+    "outbox",
+    "projections",
+    "parked_events",
+    "store_facts",
+)
+TABLES = ("events", "commands", *UPKEEP, *READ_MODEL)
 
 
 class Clock:

@@ -74,6 +74,7 @@ def test_an_older_file_gets_the_schema_of_a_new_one(old: Path, tmp_path: Path) -
     assert [row[0] for row in rows(old, "SELECT name FROM _sqlite_migrations ORDER BY id")] == [
         "0001_events_and_read_model",
         "0002_trees_groups_and_quotes",
+        "0003_upkeep",
     ]
 
 

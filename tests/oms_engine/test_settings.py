@@ -50,6 +50,17 @@ def test_the_defaults_are_those_of_the_specification() -> None:
         "roles": {},
         "query.defaultSize": 50,
         "query.maxSize": 500,
+        "snapshotEvery": 100,
+        "store.synchronous": "FULL",
+        "store.hashChain": False,
+        "store.personalData": "plain",
+        "store.cachedStreams": 5000,
+        "outbox.enabled": False,
+        "outbox.pollMs": 200,
+        "outbox.batch": 100,
+        "outbox.maxAttempts": 10,
+        "stream.queue": 1000,
+        "stream.heartbeatSeconds": 15,
     }
     assert set(Settings.names()) == set(Settings().to_wire())
 
