@@ -5,7 +5,8 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Any
+from functools import lru_cache
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StrictBool, StrictInt, WithJsonSchema
 from pydantic.alias_generators import to_camel
@@ -71,6 +72,7 @@ def _from_json_number(value: float) -> Decimal:
     return Decimal(plain(number))
 
 
+@lru_cache(maxsize=256)
 def instant_text(value: datetime) -> str:
     """The instant as ISO-8601 in UTC with microseconds and Z; texts sort as the instants do."""
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
@@ -133,6 +135,9 @@ Flag = StrictBool
 Whole = StrictInt
 
 
+_SET = object.__setattr__
+
+
 class Record(BaseModel):
     """An immutable value: snake_case in Python, camelCase on the wire, unknown fields refused."""
 
@@ -144,6 +149,45 @@ class Record(BaseModel):
         use_enum_values=False,
         ser_json_inf_nan="strings",
     )
+
+    _names: ClassVar[set[str]] = set()
+    _optional: ClassVar[dict[str, Any]] = {}
+
+    @classmethod
+    def __pydantic_on_complete__(cls) -> None:
+        """Note what a record of this class has, once its fields are known."""
+        cls._names = set(cls.model_fields)
+        cls._optional = {
+            name: info.default
+            for name, info in cls.model_fields.items()
+            if not info.is_required() and info.default_factory is None
+        }
+
+    @classmethod
+    def of(cls, **values: Any) -> Self:  # noqa: ANN401 - the fields of the class
+        """A record of values that are right already: read from our own store, or decided here. Nothing is checked.
+
+        Fields that are left out have their defaults.
+        """
+        return cls.made({**cls._optional, **values})
+
+    @classmethod
+    def made(cls, values: dict[str, Any]) -> Self:
+        """As `of`, from a dict that names every field and belongs to the record from now on."""
+        record = cls.__new__(cls)
+        _SET(record, "__dict__", values)
+        _SET(record, "__pydantic_fields_set__", cls._names)
+        _SET(record, "__pydantic_extra__", None)
+        _SET(record, "__pydantic_private__", None)
+        return record
+
+    def but(self, **changes: Any) -> Self:  # noqa: ANN401 - as above
+        """The same record with other values in some fields, which are not checked either."""
+        return self.made({**self.__dict__, **changes})
+
+    def to_json(self) -> str:
+        """The JSON text of `to_wire`, without spaces."""
+        return self.__pydantic_serializer__.to_json(self, by_alias=True, exclude_none=True).decode()
 
     def to_wire(self) -> dict[str, Any]:
         """The JSON object of this record: camelCase, no nulls, decimals and instants as strings."""

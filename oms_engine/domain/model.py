@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field
 
@@ -322,8 +322,23 @@ SYSTEM_FIELDS = frozenset(Order.model_fields) - frozenset(NewOrder.model_fields)
 """Fields of an order that only the system sets (Python names); they are ignored in a new order, and told."""
 
 
-@dataclass(frozen=True, slots=True)
-class OrderState:
+class Folded:
+    """What the events of a stream lead to; a frozen dataclass that is copied with changes at every event."""
+
+    def but(self, **changes: Any) -> Self:  # noqa: ANN401 - the fields of the class
+        """The same with other values in some fields."""
+        return self.made({**self.__dict__, **changes})
+
+    @classmethod
+    def made(cls, values: dict[str, Any]) -> Self:
+        """One of these from a dict that names every field."""
+        made = object.__new__(cls)
+        made.__dict__.update(values)
+        return made
+
+
+@dataclass(frozen=True)  # no slots: it is copied as the dict it is
+class OrderState(Folded):
     """An order with everything its events say: the fold of its stream.
 
     Attributes:
@@ -380,8 +395,8 @@ class OrderState:
         return self.order.order_qty or Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
-class QuoteRequestState:
+@dataclass(frozen=True)
+class QuoteRequestState(Folded):
     """A quote request with its quotes, in the order they were given: the fold of its stream."""
 
     request: QuoteRequest
@@ -393,8 +408,8 @@ class QuoteRequestState:
         return self.request.version
 
 
-@dataclass(frozen=True, slots=True)
-class SettingsState:
+@dataclass(frozen=True)
+class SettingsState(Folded):
     """What was set while running, and which reference prices were posted: the fold of the stream `settings`."""
 
     version: int = 0

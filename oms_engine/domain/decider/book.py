@@ -115,18 +115,20 @@ class Book:
         change = evolver_of(stream)
         for event in events:
             state = self._after.get(stream) or self._before[stream]
-            stored = StoredEvent.model_construct(
-                position=self._position + len(self._events),
-                stream_id=stream,
-                version=(state.version if state else 0) + 1,
-                type=event.type,
-                schema_version=1,
-                payload=event,
-                command_id=self._stamp.command_id,
-                correlation_id=self._stamp.correlation_id,
-                causation_id=self._cause(cause),
-                actor=self._stamp.actor,
-                recorded_at=self._stamp.recorded_at,
+            stored = StoredEvent.made(
+                {
+                    "position": self._position + len(self._events),
+                    "stream_id": stream,
+                    "version": (state.version if state else 0) + 1,
+                    "type": event.type,
+                    "schema_version": 1,
+                    "payload": event,
+                    "command_id": self._stamp.command_id,
+                    "correlation_id": self._stamp.correlation_id,
+                    "causation_id": self._cause(cause),
+                    "actor": self._stamp.actor,
+                    "recorded_at": self._stamp.recorded_at,
+                }
             )
             self._after[stream] = change(state, stored)
             self._events.append(stored)
@@ -158,9 +160,7 @@ class Book:
         ranks = {stream: rank for rank, stream in enumerate(self._write_order(main))}
         ordered = sorted(self._events, key=lambda stored: ranks[stored.stream_id])
         if any(stored.position != self._position + index for index, stored in enumerate(ordered)):
-            ordered = [
-                stored.model_copy(update={"position": self._position + index}) for index, stored in enumerate(ordered)
-            ]
+            ordered = [stored.but(position=self._position + index) for index, stored in enumerate(ordered)]
             self._fold_anew(ordered)
         return tuple(ordered)
 

@@ -1,16 +1,18 @@
-"""What does an event change in an order? evolve(state, event) -> state; it never refuses."""
+"""What does an event change in an order? evolve(state, event) -> state; it never refuses.
+
+Events are applied to a draft, so that a long stream is folded with one copy at its beginning. What follows from other
+values (leavesQty, avgPx, what is pending) is computed when the draft is finished, not at every event.
+"""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import replace
+from datetime import datetime
 from decimal import Decimal
-from functools import reduce
-from typing import Any
+from typing import Any, Protocol
 
 from oms_engine.domain.events import (
     AllocationApplied,
     AllocationRejected,
     AllocationReversed,
-    Event,
     ExecutionBusted,
     ExecutionCorrected,
     ExecutionCreated,
@@ -33,7 +35,6 @@ from oms_engine.domain.events import (
     OrderReplaceRequested,
     OrderUngrouped,
     Share,
-    StoredEvent,
 )
 from oms_engine.domain.model import Execution, Lot, LotKey, Order, OrderState, ReplaceTerms
 from oms_engine.domain.quantities import ZERO, add, average, notional, subtract
@@ -52,123 +53,230 @@ NO_LEAVES = frozenset({State.CXL, State.REJ, State.EXP, State.CLOSED})
 """States in which nothing is open any more, whatever was executed."""
 
 
-def evolve(state: OrderState | None, stored: StoredEvent) -> OrderState:
+class Happened(Protocol):
+    """An event with what folding needs to know of its place."""
+
+    @property
+    def type(self) -> str: ...  # noqa: D102 - name of the event
+    @property
+    def payload(self) -> Any: ...  # noqa: ANN401, D102 - an event, or what has its attributes
+    @property
+    def position(self) -> int: ...  # noqa: D102 - place in the store
+    @property
+    def version(self) -> int: ...  # noqa: D102 - place in its stream
+    @property
+    def recorded_at(self) -> datetime: ...  # noqa: D102 - when it was recorded
+
+
+class Draft:
+    """An order while events happen to it.
+
+    Attributes:
+        order: The fields of the order.
+        beside: What the state holds beside the order.
+    """
+
+    __slots__ = ("_executed", "_owned", "_settles", "beside", "order")
+
+    def __init__(self, state: OrderState) -> None:
+        self.order: dict[str, Any] = {**state.order.__dict__}
+        self.beside: dict[str, Any] = {**state.__dict__}
+        self._owned: set[str] = set()
+        self._executed = False
+        self._settles = False
+
+    def own(self, name: str) -> dict[Any, Any]:
+        """A mapping of the state that may be changed in place."""
+        if name not in self._owned:
+            self.beside[name] = dict(self.beside[name])
+            self._owned.add(name)
+        mapping: dict[Any, Any] = self.beside[name]
+        return mapping
+
+    def add(self, quantity: Decimal, amount: Decimal) -> None:
+        """So much more is executed here, or received."""
+        self.order["cum_qty"] = add(self.order["cum_qty"], quantity)
+        self.beside["notional"] = add(self.beside["notional"], amount)
+        self._executed = self._settles = True
+
+    def settle(self) -> None:
+        """Something changed that other quantities follow from."""
+        self._settles = True
+
+    def finished(self, last: Happened) -> OrderState:
+        """The order after its last event."""
+        order = self.order
+        if self._settles:
+            self._follow()
+        order["version"] = last.version
+        order["updated_at"] = order["transact_time"] = last.recorded_at
+        self.beside["order"] = Order.made(order)
+        return OrderState.made(self.beside)
+
+    def _follow(self) -> None:
+        """Set the quantities that follow from the others."""
+        order = self.order
+        cum_qty, ordered = order["cum_qty"], order["order_qty"]
+        if self._executed:
+            order["avg_px"] = average(self.beside["notional"], cum_qty)
+        if order["state"] in NO_LEAVES:
+            order["leaves_qty"] = ZERO
+        else:
+            order["leaves_qty"] = None if ordered is None else subtract(ordered, cum_qty)
+        if order["parent_order_id"] is None and not order["is_grouped_order"]:
+            order["alloc_qty"] = cum_qty
+            return
+        pending = subtract(cum_qty, order["alloc_qty"])
+        order["pending_alloc_qty"] = pending
+        if pending:
+            refused = self.beside["allocation_refused"]
+            order["alloc_state"] = AllocState.ALLOC_FAILED if refused else AllocState.PENDING_ALLOC
+        else:
+            order["alloc_state"] = AllocState.ALLOCATED if order["alloc_qty"] else AllocState.NEW
+
+
+def evolve(state: OrderState | None, stored: Happened) -> OrderState:
     """The order after an event."""
-    event = stored.payload
     if state is None:
-        return _created(event, stored)
-    after = _CHANGES[type(event)](state, event, stored)
-    order = after.order.model_copy(
-        update={
-            "version": stored.version,
-            "updated_at": stored.recorded_at,
-            "transact_time": stored.recorded_at,
-        }
-    )
-    return replace(after, order=order)
+        return _created(stored.payload, stored)
+    draft = Draft(state)
+    _CHANGES[stored.type](draft, stored.payload, stored)
+    return draft.finished(stored)
 
 
-def fold(events: Iterable[StoredEvent], state: OrderState | None = None) -> OrderState | None:
+def fold(events: Iterable[Happened], state: OrderState | None = None) -> OrderState | None:
     """The order after all these events; None when there are none."""
-    return reduce(evolve, events, state)
+    draft = last = None
+    for stored in events:
+        if draft is None:
+            if state is None:
+                state = _created(stored.payload, stored)
+                continue
+            draft = Draft(state)
+        _CHANGES[stored.type](draft, stored.payload, stored)
+        last = stored
+    return state if draft is None or last is None else draft.finished(last)
 
 
-def _created(event: Event, stored: StoredEvent) -> OrderState:
-    assert isinstance(event, OrderCreated)  # noqa: S101 - the store keeps the first event of a stream
-    terms = {name: getattr(event, name) for name in OrderCreated.model_fields if name != "transact_time"}
+_TERMS = tuple(name for name in OrderCreated.model_fields if name != "transact_time")
+_UNTOUCHED: dict[str, Any] = {
+    "state": State.NEW,
+    "cancel_state": None,
+    "orig_cl_ord_id": None,
+    "pending_replace": None,
+    "cum_qty": ZERO,
+    "avg_px": ZERO,
+    "place_qty": ZERO,
+    "alloc_qty": ZERO,
+    "pending_alloc_qty": ZERO,
+    "grouped_at": None,
+    "grouped_by": None,
+    "member_count": None,
+    "tif_timestamp": None,
+}
+"""What every order begins with."""
+
+
+def _created(event: Any, stored: Happened) -> OrderState:  # noqa: ANN401 - what has the attributes of OrderCreated
+    assert stored.type == "OrderCreated"  # noqa: S101 - the store keeps the first event of a stream
     is_group = event.role is Role.GROUP
-    order = Order.model_construct(
-        **terms,
-        id=stored.position,
-        version=stored.version,
-        state=State.NEW,
-        cancel_state=None,
-        orig_cl_ord_id=None,
-        pending_replace=None,
-        cum_qty=ZERO,
-        leaves_qty=event.order_qty,
-        avg_px=ZERO,
-        place_qty=ZERO,
-        alloc_qty=ZERO,
-        pending_alloc_qty=ZERO,
-        alloc_state=AllocState.NEW if is_group or event.parent_order_id else None,
-        group_order_id=event.order_id if is_group else None,
-        grouped_at=None,
-        grouped_by=None,
-        is_grouped_order=is_group,
-        member_count=None,
-        transact_time=stored.recorded_at,
-        tif_timestamp=None,
-        created_at=stored.recorded_at,
-        updated_at=stored.recorded_at,
-    )
-    return OrderState(order)
+    order = {name: getattr(event, name) for name in _TERMS} | _UNTOUCHED
+    order["id"] = stored.position
+    order["version"] = stored.version
+    order["leaves_qty"] = event.order_qty
+    order["alloc_state"] = AllocState.NEW if is_group or event.parent_order_id else None
+    order["group_order_id"] = event.order_id if is_group else None
+    order["is_grouped_order"] = is_group
+    order["transact_time"] = order["created_at"] = order["updated_at"] = stored.recorded_at
+    return OrderState.made({**_EMPTY, "order": Order.made(order)})
 
 
-def _with(before: OrderState, /, **changes: Any) -> OrderState:  # noqa: ANN401 - fields of an order
-    return replace(before, order=before.order.model_copy(update=changes))
+_EMPTY: dict[str, Any] = {
+    "executions": {},
+    "received": {},
+    "handed": {},
+    "correcting": frozenset(),
+    "notional": ZERO,
+    "children": (),
+    "members": (),
+    "late_cancel": False,
+    "late_replace": False,
+    "restore": None,
+    "refusal": None,
+    "rejection": None,
+    "ended_by_market": False,
+    "allocation_refused": False,
+}
+"""What stands beside an order that nothing happened to yet; its mappings are never changed in place."""
 
 
-def _placed(state: OrderState, event: OrderPlaced, _: StoredEvent) -> OrderState:
-    changes: dict[str, Any] = {"state": State.UNACK}
+def _placed(draft: Draft, event: OrderPlaced, _: Happened) -> None:
+    draft.order["state"] = State.UNACK
     if event.ex_destination is not None:
-        changes["ex_destination"] = event.ex_destination
-    return _with(state, **changes)
+        draft.order["ex_destination"] = event.ex_destination
 
 
-def _placement_changed(state: OrderState, event: OrderPlacementChanged, _: StoredEvent) -> OrderState:
-    after = _with(state, place_qty=add(state.order.place_qty, event.place_qty_delta))
+def _placement_changed(draft: Draft, event: OrderPlacementChanged, _: Happened) -> None:
+    draft.order["place_qty"] = add(draft.order["place_qty"], event.place_qty_delta)
     if event.reason is PlacementReason.CHILD_CREATED:
-        return replace(after, children=(*state.children, event.child_order_id))
-    return after
+        draft.beside["children"] = (*draft.beside["children"], event.child_order_id)
 
 
-def _accepted(state: OrderState, event: OrderAccepted, _: StoredEvent) -> OrderState:
-    if event.order_qty is None:
-        return _with(state, state=State.LIVE)
-    return _with(state, state=State.LIVE, order_qty=event.order_qty, leaves_qty=event.order_qty)
+def _accepted(draft: Draft, event: OrderAccepted, _: Happened) -> None:
+    draft.order["state"] = State.LIVE
+    if event.order_qty is not None:
+        draft.order["order_qty"] = event.order_qty
+        draft.settle()
 
 
-def _filled(state: OrderState, _event: OrderFilled, _: StoredEvent) -> OrderState:
-    return _with(state, state=State.FILLED)
+def _filled(draft: Draft, _event: OrderFilled, _: Happened) -> None:
+    draft.order["state"] = State.FILLED
 
 
-def _rejected(state: OrderState, event: OrderRejected, _: StoredEvent) -> OrderState:
-    after = _with(state, state=State.REJ, leaves_qty=ZERO)
-    return replace(after, rejection=event.ord_rej_reason, ended_by_market=True)
+def _rejected(draft: Draft, event: OrderRejected, _: Happened) -> None:
+    draft.order["state"] = State.REJ
+    draft.beside["rejection"] = event.ord_rej_reason
+    draft.beside["ended_by_market"] = True
+    draft.settle()
 
 
-def _cancel_requested(state: OrderState, _event: OrderCancelRequested, _: StoredEvent) -> OrderState:
-    return replace(_with(state, cancel_state=CancelState.PCXL), late_cancel=False, refusal=None)
+def _cancel_requested(draft: Draft, _event: OrderCancelRequested, _: Happened) -> None:
+    draft.order["cancel_state"] = CancelState.PCXL
+    draft.beside["late_cancel"] = False
+    draft.beside["refusal"] = None
 
 
-def _cancelled(state: OrderState, event: OrderCancelled, _: StoredEvent) -> OrderState:
-    after = _with(state, state=State.CXL, cancel_state=CancelState.CXL, leaves_qty=ZERO)
-    return replace(after, ended_by_market=event.unsolicited)
+def _cancelled(draft: Draft, event: OrderCancelled, _: Happened) -> None:
+    draft.order["state"] = State.CXL
+    draft.order["cancel_state"] = CancelState.CXL
+    draft.beside["ended_by_market"] = event.unsolicited
+    draft.settle()
 
 
-def _cancel_rejected(state: OrderState, event: OrderCancelRejected, _: StoredEvent) -> OrderState:
+def _cancel_rejected(draft: Draft, event: OrderCancelRejected, _: Happened) -> None:
     """A refusal that the order's end brought about leaves the market's own refusal to come late."""
-    late = state.order.state not in OPEN_STATES
-    return replace(_with(state, cancel_state=CancelState.REJ), late_cancel=late, refusal=event.cxl_rej_reason)
+    draft.order["cancel_state"] = CancelState.REJ
+    draft.beside["late_cancel"] = draft.order["state"] not in OPEN_STATES
+    draft.beside["refusal"] = event.cxl_rej_reason
 
 
-def _replace_requested(state: OrderState, event: OrderReplaceRequested, _: StoredEvent) -> OrderState:
-    asked = _with(
-        state,
-        cancel_state=CancelState.PMOD,
-        pending_replace=event.requested,
-        cl_ord_id=event.cl_ord_id,
-        orig_cl_ord_id=event.orig_cl_ord_id,
-    )
-    before = (state.order.cl_ord_id, state.order.orig_cl_ord_id)
-    return replace(asked, late_replace=False, refusal=None, restore=before)
+def _replace_requested(draft: Draft, event: OrderReplaceRequested, _: Happened) -> None:
+    order = draft.order
+    draft.beside["restore"] = (order["cl_ord_id"], order["orig_cl_ord_id"])
+    draft.beside["late_replace"] = False
+    draft.beside["refusal"] = None
+    order["cancel_state"] = CancelState.PMOD
+    order["pending_replace"] = event.requested
+    order["cl_ord_id"] = event.cl_ord_id
+    order["orig_cl_ord_id"] = event.orig_cl_ord_id
 
 
-def _replaced(state: OrderState, event: OrderReplaced, _: StoredEvent) -> OrderState:
-    changes = changes_of(event.changed)
-    after = _with(state, **changes, cancel_state=None, pending_replace=None)
-    return replace(_settled(after), restore=None)
+def _replaced(draft: Draft, event: OrderReplaced, _: Happened) -> None:
+    draft.order.update(changes_of(event.changed))
+    draft.order["cancel_state"] = None
+    draft.order["pending_replace"] = None
+    draft.beside["restore"] = None
+    draft.settle()
 
 
 def changes_of(terms: ReplaceTerms) -> dict[str, Any]:
@@ -176,164 +284,157 @@ def changes_of(terms: ReplaceTerms) -> dict[str, Any]:
     return {name: value for name in ReplaceTerms.model_fields if (value := getattr(terms, name)) is not None}
 
 
-def _replace_rejected(state: OrderState, event: OrderReplaceRejected, _: StoredEvent) -> OrderState:
+def _replace_rejected(draft: Draft, event: OrderReplaceRejected, _: Happened) -> None:
     """A refusal whose reason is what happened meanwhile leaves the market's own refusal to come late."""
-    cl_ord_id, orig_cl_ord_id = state.restore or (state.order.cl_ord_id, state.order.orig_cl_ord_id)
-    after = _with(
-        state,
-        cancel_state=CancelState.REJ,
-        pending_replace=None,
-        cl_ord_id=cl_ord_id,
-        orig_cl_ord_id=orig_cl_ord_id,
-    )
-    return replace(after, late_replace=not event.answered, refusal=event.cxl_rej_reason, restore=None)
+    order = draft.order
+    if draft.beside["restore"]:
+        order["cl_ord_id"], order["orig_cl_ord_id"] = draft.beside["restore"]
+    order["cancel_state"] = CancelState.REJ
+    order["pending_replace"] = None
+    draft.beside["late_replace"] = not event.answered
+    draft.beside["refusal"] = event.cxl_rej_reason
+    draft.beside["restore"] = None
 
 
-def _expired(state: OrderState, event: OrderExpired, _: StoredEvent) -> OrderState:
-    after = _with(state, state=State.EXP, leaves_qty=ZERO, tif_timestamp=event.tif_timestamp)
-    return replace(after, ended_by_market=True)
+def _expired(draft: Draft, event: OrderExpired, _: Happened) -> None:
+    draft.order["state"] = State.EXP
+    draft.order["tif_timestamp"] = event.tif_timestamp
+    draft.beside["ended_by_market"] = True
+    draft.settle()
 
 
-def _closed(state: OrderState, _event: OrderClosed, _: StoredEvent) -> OrderState:
-    return _with(state, state=State.CLOSED, leaves_qty=ZERO)
+def _closed(draft: Draft, _event: OrderClosed, _: Happened) -> None:
+    draft.order["state"] = State.CLOSED
+    draft.settle()
 
 
-def _reopened(state: OrderState, _event: OrderReopened, _: StoredEvent) -> OrderState:
-    return _with(state, state=State.LIVE)
+def _reopened(draft: Draft, _event: OrderReopened, _: Happened) -> None:
+    draft.order["state"] = State.LIVE
 
 
-def _executed(state: OrderState, event: ExecutionCreated, stored: StoredEvent) -> OrderState:
-    facts = {name: getattr(event, name) for name in ExecutionCreated.model_fields}
-    execution = Execution.model_construct(
-        **facts,
-        id=stored.position,
-        received_at=stored.recorded_at,
-        status=ExecutionStatus.ACTIVE,
-        orig_last_qty=None,
-        orig_last_px=None,
-        status_reason=None,
-        requested_by=None,
-        approved_by=None,
-        status_at=None,
-    )
-    return _book(state, execution, event.last_qty, notional(event.last_qty, event.last_px))
+_FILL = tuple(ExecutionCreated.model_fields)
+_AS_REPORTED: dict[str, Any] = {
+    "status": ExecutionStatus.ACTIVE,
+    "orig_last_qty": None,
+    "orig_last_px": None,
+    "status_reason": None,
+    "requested_by": None,
+    "approved_by": None,
+    "status_at": None,
+}
 
 
-def _corrected(state: OrderState, event: ExecutionCorrected, stored: StoredEvent) -> OrderState:
-    before = state.executions[event.exec_ref_id]
+def _executed(draft: Draft, event: ExecutionCreated, stored: Happened) -> None:
+    fill = {name: getattr(event, name) for name in _FILL} | _AS_REPORTED
+    fill["id"] = stored.position
+    fill["received_at"] = stored.recorded_at
+    draft.own("executions")[event.exec_id] = Execution.made(fill)
+    draft.add(event.last_qty, notional(event.last_qty, event.last_px))
+
+
+def _corrected(draft: Draft, event: ExecutionCorrected, stored: Happened) -> None:
+    executions = draft.own("executions")
+    before: Execution = executions[event.exec_ref_id]
     first = before.orig_last_qty is None
-    execution = before.model_copy(
-        update={
-            "status": ExecutionStatus.CORRECTED,
-            "last_qty": event.last_qty,
-            "last_px": event.last_px,
-            "orig_last_qty": before.last_qty if first else before.orig_last_qty,
-            "orig_last_px": before.last_px if first else before.orig_last_px,
-            "status_reason": event.reason,
-            "status_at": stored.recorded_at,
-        }
+    executions[event.exec_ref_id] = before.but(
+        status=ExecutionStatus.CORRECTED,
+        last_qty=event.last_qty,
+        last_px=event.last_px,
+        orig_last_qty=before.last_qty if first else before.orig_last_qty,
+        orig_last_px=before.last_px if first else before.orig_last_px,
+        status_reason=event.reason,
+        status_at=stored.recorded_at,
     )
     amount = subtract(notional(event.last_qty, event.last_px), notional(before.last_qty, before.last_px))
-    corrected = _book(state, execution, event.qty_delta, amount)
-    if event.exec_id is None:
-        return corrected
-    return replace(corrected, correcting=corrected.correcting | {event.exec_id})
+    draft.add(event.qty_delta, amount)
+    if event.exec_id is not None:
+        draft.beside["correcting"] |= {event.exec_id}
 
 
-def _taken_back(state: OrderState, event: ExecutionWhacked | ExecutionBusted, stored: StoredEvent) -> OrderState:
-    before = state.executions[event.exec_id]
-    whacked = isinstance(event, ExecutionWhacked)
-    execution = before.model_copy(
-        update={
-            "status": ExecutionStatus.WHACKED if whacked else ExecutionStatus.BUSTED,
-            "status_reason": event.reason,
-            "requested_by": event.requested_by,
-            "approved_by": event.approved_by if isinstance(event, ExecutionWhacked) else None,
-            "status_at": stored.recorded_at,
-        }
+def _whacked(draft: Draft, event: ExecutionWhacked, stored: Happened) -> None:
+    _take_back(draft, event, stored, ExecutionStatus.WHACKED, event.approved_by)
+
+
+def _busted(draft: Draft, event: ExecutionBusted, stored: Happened) -> None:
+    _take_back(draft, event, stored, ExecutionStatus.BUSTED, None)
+
+
+def _take_back(
+    draft: Draft,
+    event: ExecutionWhacked | ExecutionBusted,
+    stored: Happened,
+    status: ExecutionStatus,
+    approved_by: str | None,
+) -> None:
+    executions = draft.own("executions")
+    before: Execution = executions[event.exec_id]
+    executions[event.exec_id] = before.but(
+        status=status,
+        status_reason=event.reason,
+        requested_by=event.requested_by,
+        approved_by=approved_by,
+        status_at=stored.recorded_at,
     )
     amount = notional(before.last_qty, before.last_px)
-    return _book(state, execution, before.last_qty.copy_negate(), amount.copy_negate())
+    draft.add(before.last_qty.copy_negate(), amount.copy_negate())
 
 
-def _book(state: OrderState, execution: Execution, quantity: Decimal, amount: Decimal) -> OrderState:
-    """The order with one execution entered or marked, its quantities and its average moved along."""
-    moved = _moved(state, quantity, amount)
-    return replace(moved, executions={**state.executions, execution.exec_id: execution})
-
-
-def _moved(state: OrderState, quantity: Decimal, amount: Decimal) -> OrderState:
-    """The order with so much more executed, or received."""
-    cum_qty = add(state.order.cum_qty, quantity)
-    total = add(state.notional, amount)
-    return _settled(replace(_with(state, cum_qty=cum_qty, avg_px=average(total, cum_qty)), notional=total))
-
-
-def _settled(state: OrderState) -> OrderState:
-    """The order with the quantities that follow from the others."""
-    order = state.order
-    open_qty = order.order_qty if order.order_qty is None else subtract(order.order_qty, order.cum_qty)
-    changes: dict[str, Any] = {"leaves_qty": ZERO if order.state in NO_LEAVES else open_qty}
-    if state.has_receiver:
-        pending = subtract(order.cum_qty, order.alloc_qty)
-        changes |= {"pending_alloc_qty": pending, "alloc_state": _alloc_state(state, pending)}
-    else:
-        changes["alloc_qty"] = order.cum_qty
-    return _with(state, **changes)
-
-
-def _alloc_state(state: OrderState, pending: Decimal) -> AllocState:
-    if pending:
-        return AllocState.ALLOC_FAILED if state.allocation_refused else AllocState.PENDING_ALLOC
-    return AllocState.ALLOCATED if state.order.alloc_qty else AllocState.NEW
-
-
-def _grouped(state: OrderState, event: OrderGrouped, stored: StoredEvent) -> OrderState:
+def _grouped(draft: Draft, event: OrderGrouped, stored: Happened) -> None:
     members = tuple(sorted(event.member_order_ids or ()))
-    changes: dict[str, Any] = {"grouped_at": stored.recorded_at, "grouped_by": event.grouped_by}
+    draft.order["grouped_at"] = stored.recorded_at
+    draft.order["grouped_by"] = event.grouped_by
     if members:
-        return replace(_with(state, **changes, member_count=len(members)), members=members)
-    return _with(state, **changes, group_order_id=event.group_order_id)
+        draft.order["member_count"] = len(members)
+        draft.beside["members"] = members
+    else:
+        draft.order["group_order_id"] = event.group_order_id
 
 
-def _ungrouped(state: OrderState, event: OrderUngrouped, _: StoredEvent) -> OrderState:
+def _ungrouped(draft: Draft, event: OrderUngrouped, _: Happened) -> None:
+    order = draft.order
     if event.order_qty_delta is None:
-        return _with(state, group_order_id=None, grouped_at=None, grouped_by=None)
-    quantity = add(state.quantity, event.order_qty_delta)
-    return replace(_with(state, order_qty=quantity, leaves_qty=quantity, member_count=0), members=())
+        order["group_order_id"] = order["grouped_at"] = order["grouped_by"] = None
+        return
+    order["order_qty"] = add(order["order_qty"] or ZERO, event.order_qty_delta)
+    order["member_count"] = 0
+    draft.beside["members"] = ()
+    draft.settle()
 
 
-def _allocated(state: OrderState, event: AllocationApplied, _: StoredEvent) -> OrderState:
+def _allocated(draft: Draft, event: AllocationApplied, _: Happened) -> None:
     if event.direction is Direction.IN:
-        return _received(state, event.lots, sign=1)
-    decided = replace(state, allocation_refused=state.allocation_refused and event.approved_by is None)
-    return _handed(decided, _shares(event), sign=1)
+        _received(draft, event.lots, sign=1)
+        return
+    if event.approved_by is not None:
+        draft.beside["allocation_refused"] = False
+    _handed(draft, _shares(event), sign=1)
 
 
-def _deallocated(state: OrderState, event: AllocationReversed, _: StoredEvent) -> OrderState:
+def _deallocated(draft: Draft, event: AllocationReversed, _: Happened) -> None:
     if event.direction is Direction.IN:
-        return _received(state, event.lots, sign=-1)
-    return _handed(state, _shares(event), sign=-1)
+        _received(draft, event.lots, sign=-1)
+    else:
+        _handed(draft, _shares(event), sign=-1)
 
 
 def _shares(event: AllocationApplied | AllocationReversed) -> tuple[Share, ...]:
-    return event.shares or (Share(order_id=event.counterpart or "", lots=event.lots),)
+    return event.shares or (Share.of(order_id=event.counterpart or "", lots=event.lots),)
 
 
-def _received(state: OrderState, lots: Iterable[Lot], *, sign: int) -> OrderState:
-    received = dict(state.received)
+def _received(draft: Draft, lots: Iterable[Lot], *, sign: int) -> None:
+    received = draft.own("received")
     quantity = amount = ZERO
     for lot in lots:
         moved = lot.quantity if sign > 0 else lot.quantity.copy_negate()
         held = received[lot.key].quantity if lot.key in received else ZERO
-        received[lot.key] = lot.model_copy(update={"quantity": add(held, moved)})
+        received[lot.key] = lot.but(quantity=add(held, moved))
         quantity = add(quantity, moved)
         amount = add(amount, notional(moved, lot.price))
-    return _moved(replace(state, received=received), quantity, amount)
+    draft.add(quantity, amount)
 
 
-def _handed(state: OrderState, shares: Iterable[Share], *, sign: int) -> OrderState:
-    handed: dict[LotKey, Mapping[str, Decimal]] = dict(state.handed)
+def _handed(draft: Draft, shares: Iterable[Share], *, sign: int) -> None:
+    handed: dict[LotKey, Mapping[str, Decimal]] = draft.own("handed")
     total = ZERO
     for share in shares:
         for lot in share.lots:
@@ -341,36 +442,40 @@ def _handed(state: OrderState, shares: Iterable[Share], *, sign: int) -> OrderSt
             had = handed.get(lot.key, {})
             handed[lot.key] = {**had, share.order_id: add(had.get(share.order_id, ZERO), moved)}
             total = add(total, moved)
-    after = _with(state, alloc_qty=add(state.order.alloc_qty, total))
-    return _settled(replace(after, handed=handed))
+    draft.order["alloc_qty"] = add(draft.order["alloc_qty"], total)
+    draft.settle()
 
 
-def _allocation_rejected(state: OrderState, _event: AllocationRejected, _: StoredEvent) -> OrderState:
-    return _settled(replace(state, allocation_refused=True))
+def _allocation_rejected(draft: Draft, _event: AllocationRejected, _: Happened) -> None:
+    draft.beside["allocation_refused"] = True
+    draft.settle()
 
 
-_CHANGES: dict[type[Event], Callable[[OrderState, Any, StoredEvent], OrderState]] = {
-    OrderPlaced: _placed,
-    OrderPlacementChanged: _placement_changed,
-    OrderAccepted: _accepted,
-    ExecutionCreated: _executed,
-    OrderFilled: _filled,
-    OrderRejected: _rejected,
-    OrderCancelRequested: _cancel_requested,
-    OrderCancelled: _cancelled,
-    OrderCancelRejected: _cancel_rejected,
-    OrderReplaceRequested: _replace_requested,
-    OrderReplaced: _replaced,
-    OrderReplaceRejected: _replace_rejected,
-    OrderExpired: _expired,
-    OrderClosed: _closed,
-    OrderReopened: _reopened,
-    ExecutionCorrected: _corrected,
-    ExecutionWhacked: _taken_back,
-    ExecutionBusted: _taken_back,
-    OrderGrouped: _grouped,
-    OrderUngrouped: _ungrouped,
-    AllocationApplied: _allocated,
-    AllocationReversed: _deallocated,
-    AllocationRejected: _allocation_rejected,
+_CHANGES: dict[str, Callable[[Draft, Any, Happened], None]] = {
+    event.__name__: change
+    for event, change in {
+        OrderPlaced: _placed,
+        OrderPlacementChanged: _placement_changed,
+        OrderAccepted: _accepted,
+        ExecutionCreated: _executed,
+        OrderFilled: _filled,
+        OrderRejected: _rejected,
+        OrderCancelRequested: _cancel_requested,
+        OrderCancelled: _cancelled,
+        OrderCancelRejected: _cancel_rejected,
+        OrderReplaceRequested: _replace_requested,
+        OrderReplaced: _replaced,
+        OrderReplaceRejected: _replace_rejected,
+        OrderExpired: _expired,
+        OrderClosed: _closed,
+        OrderReopened: _reopened,
+        ExecutionCorrected: _corrected,
+        ExecutionWhacked: _whacked,
+        ExecutionBusted: _busted,
+        OrderGrouped: _grouped,
+        OrderUngrouped: _ungrouped,
+        AllocationApplied: _allocated,
+        AllocationReversed: _deallocated,
+        AllocationRejected: _allocation_rejected,
+    }.items()
 }

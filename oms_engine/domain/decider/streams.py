@@ -1,7 +1,6 @@
 """What do the events of a stream lead to, whatever it is about? Those of an order are in `evolve`."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from functools import reduce
 from typing import Any
 
@@ -38,7 +37,7 @@ def evolve_quotes(state: QuoteRequestState | None, stored: StoredEvent) -> Quote
     match event:
         case QuoteCreated():
             quotes = {**state.quotes, event.quote_id: _quoted(event, state.request, stored)}
-            after = _in_state(replace(state, quotes=quotes), QuoteState.QUOTED)
+            after = _in_state(state.but(quotes=quotes), QuoteState.QUOTED)
         case QuoteAccepted(quote_id=quote_id):
             after = _in_state(_ended(state, [quote_id], QuoteState.ACCEPTED), QuoteState.ACCEPTED)
         case QuoteRejected(quote_id=None):
@@ -51,13 +50,12 @@ def evolve_quotes(state: QuoteRequestState | None, stored: StoredEvent) -> Quote
             after = _ended(state, [quote_id], QuoteState.EXPIRED)
         case _:
             raise TypeError(f"{event.type} is no event of a quote request")
-    request = after.request.model_copy(update={"version": stored.version, "updated_at": stored.recorded_at})
-    return replace(after, request=request)
+    return after.but(request=after.request.but(version=stored.version, updated_at=stored.recorded_at))
 
 
 def _requested(event: QuoteRequested, stored: StoredEvent) -> QuoteRequestState:
     given = {name: getattr(event, name) for name in QuoteRequested.model_fields}
-    request = QuoteRequest.model_construct(
+    request = QuoteRequest.of(
         **given,
         id=stored.position,
         state=QuoteState.PENDING,
@@ -70,7 +68,7 @@ def _requested(event: QuoteRequested, stored: StoredEvent) -> QuoteRequestState:
 
 def _quoted(event: QuoteCreated, request: QuoteRequest, stored: StoredEvent) -> Quote:
     given = {name: getattr(event, name) for name in QuoteCreated.model_fields}
-    return Quote.model_construct(
+    return Quote.of(
         **given,
         id=stored.position,
         quote_req_id=request.quote_req_id,
@@ -80,12 +78,12 @@ def _quoted(event: QuoteCreated, request: QuoteRequest, stored: StoredEvent) -> 
 
 
 def _in_state(state: QuoteRequestState, reached: QuoteState) -> QuoteRequestState:
-    return replace(state, request=state.request.model_copy(update={"state": reached}))
+    return state.but(request=state.request.but(state=reached))
 
 
 def _ended(state: QuoteRequestState, quote_ids: list[str], reached: QuoteState) -> QuoteRequestState:
-    ended = {name: state.quotes[name].model_copy(update={"state": reached}) for name in quote_ids}
-    return replace(state, quotes={**state.quotes, **ended})
+    ended = {name: state.quotes[name].but(state=reached) for name in quote_ids}
+    return state.but(quotes={**state.quotes, **ended})
 
 
 def evolve_settings(state: SettingsState | None, stored: StoredEvent) -> SettingsState:
@@ -94,9 +92,9 @@ def evolve_settings(state: SettingsState | None, stored: StoredEvent) -> Setting
     before = state or SettingsState()
     match event:
         case SettingsChanged():
-            return replace(before, version=stored.version, values={**before.values, event.key: event.new})
+            return before.but(version=stored.version, values={**before.values, event.key: event.new})
         case ReferencePricePosted():
-            return replace(before, version=stored.version, prices={**before.prices, event.symbol: event.price})
+            return before.but(version=stored.version, prices={**before.prices, event.symbol: event.price})
         case _:
             raise TypeError(f"{event.type} is no event of the settings")
 
