@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from datetime import date
 from decimal import Decimal
 from enum import Enum
+from functools import lru_cache
 from typing import Any
 
 from oms_engine.domain.filters import Entity, FieldType, QueryField
@@ -21,6 +22,7 @@ _BELOW_ALL = "/"
 _LIMIT = Decimal(10) ** MAX_INTEGER_DIGITS
 
 
+@lru_cache(maxsize=4_096)
 def sortable(value: Decimal) -> str:
     """The decimal as text that sorts by value; also values finer or larger than a column holds compare rightly."""
     if value.copy_abs() >= _LIMIT:
@@ -49,7 +51,7 @@ def decimal_sql(column: str) -> str:
 
 _TO_SQL: Mapping[FieldType, Callable[[Any], SqlValue]] = {
     FieldType.STRING: str,
-    FieldType.ENUM: lambda value: str(value.value if isinstance(value, Enum) else value),
+    FieldType.ENUM: lambda value: value._value_ if isinstance(value, Enum) else str(value),
     FieldType.DECIMAL: sortable,
     FieldType.INTEGER: int,
     FieldType.INSTANT: instant_text,
@@ -81,6 +83,10 @@ class RowCodec:
         self.fields = tuple(entity.fields.values())
         self.parts = dict(parts or {})
         self.columns = (*(field.attribute for field in self.fields), *self.parts)
+        self._writers: dict[str, Callable[[Any], SqlValue]] = {
+            **{field.attribute: _TO_SQL[field.type] for field in self.fields},
+            **dict.fromkeys(self.parts, _json),
+        }
         self._readers = (
             *(self._reader(field) for field in self.fields),
             *(part.model_validate_json for part in self.parts.values()),
@@ -95,8 +101,23 @@ class RowCodec:
 
     def row(self, record: Record) -> tuple[SqlValue, ...]:
         """The record as a row, in the order of `columns`."""
-        scalars = (to_sql(field, getattr(record, field.attribute)) for field in self.fields)
-        return (*scalars, *(_json(getattr(record, name)) for name in self.parts))
+        return tuple(
+            None if (value := getattr(record, name)) is None else write(value) for name, write in self._writers.items()
+        )
+
+    def given(self, record: Record) -> dict[str, SqlValue]:
+        """The columns of a record that are not null."""
+        values = record.__dict__
+        return {name: write(value) for name, write in self._writers.items() if (value := values[name]) is not None}
+
+    def changed(self, before: Record, after: Record) -> dict[str, SqlValue]:
+        """The columns in which a record differs from what it was; fields it shares with it are not even compared."""
+        was = before.__dict__
+        return {
+            name: None if value is None else self._writers[name](value)
+            for name, value in after.__dict__.items()
+            if value is not was[name] and value != was[name]
+        }
 
     def values(self, row: tuple[Any, ...]) -> dict[str, Any]:
         """The attributes that stand in a row."""
@@ -110,5 +131,5 @@ class RowCodec:
         return self.record.model_construct(**self.values(row))
 
 
-def _json(part: Record | None) -> str | None:
-    return None if part is None else part.model_dump_json(by_alias=True, exclude_none=True)
+def _json(part: Record) -> str:
+    return part.to_json()

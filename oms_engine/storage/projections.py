@@ -2,7 +2,10 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from itertools import groupby
+from types import MappingProxyType
+from typing import Any
 
 from oms_engine.domain.decider.order import created_hash
 from oms_engine.domain.decider.streams import fold_stream
@@ -20,14 +23,13 @@ from oms_engine.domain.events import (
     QuoteCreated,
     QuoteExpired,
     QuoteRejected,
-    QuoteRequested,
     Share,
     StoredEvent,
 )
 from oms_engine.domain.filters import ENTITIES
 from oms_engine.domain.model import Allocation, OrderState, QuoteRequestState, ReplaceTerms, StreamState
 from oms_engine.domain.vocabulary import AllocStatus, Direction, Role
-from oms_engine.record import instant_text
+from oms_engine.record import Record, instant_text
 from oms_engine.storage.codec import RowCodec
 from oms_engine.storage.event_store import EventStore, all_by_stream
 from oms_engine.storage.schema import READ_MODEL_TABLES
@@ -45,84 +47,145 @@ LOTS_PER_EVENT = 1_000_000
 """The id of an allocation is position x this + its place in the event, so that it can be found again from events."""
 
 
-def _insert(table: str, codec: RowCodec) -> str:
-    names = ", ".join(codec.columns)
-    return f"INSERT INTO {table} ({names}) VALUES ({', '.join('?' * len(codec.columns))})"  # noqa: S608 - own names
+@lru_cache(maxsize=1_024)
+def _insert(table: str, columns: tuple[str, ...]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - own names
 
 
-def _update(table: str, codec: RowCodec) -> str:
-    changes = ", ".join(f"{name} = ?" for name in codec.columns)
-    return f"UPDATE {table} SET {changes} WHERE id = ?"  # noqa: S608 - own names
+@lru_cache(maxsize=1_024)
+def _update(table: str, columns: tuple[str, ...]) -> str:
+    return f"UPDATE {table} SET {', '.join(f'{name} = ?' for name in columns)} WHERE id = ?"  # noqa: S608 - own names
 
 
-_INSERT_ORDER = _insert("orders", ORDERS)
-_UPDATE_ORDER = _update("orders", ORDERS)
-_INSERT_EXECUTION = _insert("executions", EXECUTIONS)
-_UPDATE_EXECUTION = _update("executions", EXECUTIONS)
-_INSERT_ALLOCATION = _insert("allocations", ALLOCATIONS)
 _REVERSE_ALLOCATION = (
     "UPDATE allocations SET status = ?, reversed_at = ? "
     "WHERE giver_order_id = ? AND order_id = ? AND exec_id = ? AND status = ?"
 )
-_INSERT_REQUEST = _insert("quote_requests", QUOTE_REQUESTS)
-_UPDATE_REQUEST = _update("quote_requests", QUOTE_REQUESTS)
-_INSERT_QUOTE = _insert("quotes", QUOTES)
-_UPDATE_QUOTE = _update("quotes", QUOTES)
 _INSERT_CLIENT_ORDER_ID = "INSERT INTO client_order_ids VALUES (?, ?, ?, ?)"
 
 
-def project(connection: sqlite3.Connection, events: Sequence[StoredEvent], states: Mapping[str, StreamState]) -> None:
-    """Write what new events change in the read model; `states` are the streams with these events."""
+_UNKNOWN: Mapping[str, StreamState | None] = MappingProxyType({})
+
+
+def project(
+    connection: sqlite3.Connection,
+    events: Sequence[StoredEvent],
+    states: Mapping[str, StreamState],
+    before: Mapping[str, StreamState | None] = _UNKNOWN,
+) -> None:
+    """Write what new events change in the read model.
+
+    Args:
+        connection: The database, in a transaction.
+        events: The new events.
+        states: The streams with these events.
+        before: The streams as the read model has them, as far as they are known: only what differs is written.
+    """
     by_stream: dict[str, list[StoredEvent]] = {}
     for stored in events:
         by_stream.setdefault(stored.stream_id, []).append(stored)
     for stream_id, its_events in by_stream.items():
+        was = before.get(stream_id)
         match states[stream_id]:
             case OrderState() as after:
-                _project_order(connection, its_events, after)
+                _project_order(connection, its_events, after, was if isinstance(was, OrderState) else None)
             case QuoteRequestState() as after:
                 _project_quotes(connection, its_events, after)
             case _:
                 pass
 
 
-def _project_order(connection: sqlite3.Connection, events: Sequence[StoredEvent], after: OrderState) -> None:
+def _write(connection: sqlite3.Connection, table: str, codec: RowCodec, record: Record) -> None:
+    """Insert a record as a new row."""
+    given = codec.given(record)
+    connection.execute(_insert(table, tuple(given)), tuple(given.values()))
+
+
+def _overwrite(
+    connection: sqlite3.Connection, table: str, codec: RowCodec, record: Record, before: Record | None = None
+) -> None:
+    """Update the row of a record; all of it where it is not known what it was."""
+    if before is None:
+        connection.execute(_update(table, codec.columns), (*codec.row(record), record.id))  # type: ignore[attr-defined] # every entity of the read model has an id
+    elif changes := codec.changed(before, record):
+        connection.execute(_update(table, tuple(changes)), (*changes.values(), record.id))  # type: ignore[attr-defined] # as above
+
+
+def _project_order(
+    connection: sqlite3.Connection, events: Sequence[StoredEvent], after: OrderState, before: OrderState | None
+) -> None:
     order = after.order
-    if isinstance(events[0].payload, OrderCreated):
-        connection.execute(_INSERT_ORDER, ORDERS.row(order))
+    if events[0].type == "OrderCreated":
+        _write(connection, "orders", ORDERS, order)
     else:
-        connection.execute(_UPDATE_ORDER, (*ORDERS.row(order), order.id))
+        _overwrite(connection, "orders", ORDERS, order, before.order if before else None)
     for stored in events:
-        match stored.payload:
-            case ExecutionCreated(exec_id=exec_id):
-                connection.execute(_INSERT_EXECUTION, EXECUTIONS.row(after.executions[exec_id]))
-            case (
-                ExecutionWhacked(exec_id=exec_id)
-                | ExecutionBusted(exec_id=exec_id)
-                | ExecutionCorrected(exec_ref_id=exec_id)
-            ):
-                execution = after.executions[exec_id]
-                connection.execute(_UPDATE_EXECUTION, (*EXECUTIONS.row(execution), execution.id))
-            case _:
-                pass
-    _project_allocations(connection, events, order.order_id)
-    connection.executemany(_INSERT_CLIENT_ORDER_ID, _client_order_ids(events, order.order_id))
+        follow = _BESIDE_ORDERS.get(stored.type)
+        if follow is not None:
+            follow(connection, stored, stored.payload, after)
 
 
-def _project_allocations(connection: sqlite3.Connection, events: Iterable[StoredEvent], giver: str) -> None:
-    for stored in events:
-        match stored.payload:
-            case AllocationApplied(direction=Direction.OUT) as applied:
-                rows = [ALLOCATIONS.row(allocation) for allocation in _allocations(stored, applied, giver)]
-                connection.executemany(_INSERT_ALLOCATION, rows)
-            case AllocationReversed(direction=Direction.OUT, lots=lots):
-                at = instant_text(stored.recorded_at)
-                connection.executemany(
-                    _REVERSE_ALLOCATION,
-                    [(AllocStatus.REVERSED, at, giver, lot.order_id, lot.exec_id, AllocStatus.APPLIED) for lot in lots],
-                )
-            case _:
-                pass
+def _booked(connection: sqlite3.Connection, _: StoredEvent, event: ExecutionCreated, after: OrderState) -> None:
+    _write(connection, "executions", EXECUTIONS, after.executions[event.exec_id])
+
+
+def _taken_back(
+    connection: sqlite3.Connection, _: StoredEvent, event: ExecutionWhacked | ExecutionBusted, after: OrderState
+) -> None:
+    _overwrite(connection, "executions", EXECUTIONS, after.executions[event.exec_id])
+
+
+def _restated(connection: sqlite3.Connection, _: StoredEvent, event: ExecutionCorrected, after: OrderState) -> None:
+    _overwrite(connection, "executions", EXECUTIONS, after.executions[event.exec_ref_id])
+
+
+def _applied(connection: sqlite3.Connection, stored: StoredEvent, event: AllocationApplied, after: OrderState) -> None:
+    if event.direction is Direction.OUT:
+        for allocation in _allocations(stored, event, after.order.order_id):
+            _write(connection, "allocations", ALLOCATIONS, allocation)
+
+
+def _reversed(
+    connection: sqlite3.Connection, stored: StoredEvent, event: AllocationReversed, after: OrderState
+) -> None:
+    if event.direction is Direction.OUT:
+        at, giver = instant_text(stored.recorded_at), after.order.order_id
+        connection.executemany(
+            _REVERSE_ALLOCATION,
+            [
+                (AllocStatus.REVERSED.value, at, giver, lot.order_id, lot.exec_id, AllocStatus.APPLIED.value)
+                for lot in event.lots
+            ],
+        )
+
+
+def _named(connection: sqlite3.Connection, _: StoredEvent, event: OrderCreated, after: OrderState) -> None:
+    asked = "" if event.role is Role.GROUP else created_hash(event)
+    connection.execute(_INSERT_CLIENT_ORDER_ID, (event.session_id, event.cl_ord_id, after.order.order_id, asked))
+
+
+def _requested(
+    connection: sqlite3.Connection,
+    _: StoredEvent,
+    event: OrderCancelRequested | OrderReplaceRequested,
+    after: OrderState,
+) -> None:
+    if event.session_id is not None and event.cl_ord_id is not None:
+        connection.execute(_INSERT_CLIENT_ORDER_ID, (event.session_id, event.cl_ord_id, after.order.order_id, ""))
+
+
+_BESIDE_ORDERS: Mapping[str, Callable[[sqlite3.Connection, StoredEvent, Any, OrderState], None]] = {
+    "OrderCreated": _named,
+    "OrderCancelRequested": _requested,
+    "OrderReplaceRequested": _requested,
+    "ExecutionCreated": _booked,
+    "ExecutionCorrected": _restated,
+    "ExecutionWhacked": _taken_back,
+    "ExecutionBusted": _taken_back,
+    "AllocationApplied": _applied,
+    "AllocationReversed": _reversed,
+}
+"""Event -> what it writes beside the row of its order."""
 
 
 def _allocations(stored: StoredEvent, applied: AllocationApplied, giver: str) -> list[Allocation]:
@@ -147,14 +210,15 @@ def _allocations(stored: StoredEvent, applied: AllocationApplied, giver: str) ->
 
 def _project_quotes(connection: sqlite3.Connection, events: Sequence[StoredEvent], after: QuoteRequestState) -> None:
     request = after.request
-    if isinstance(events[0].payload, QuoteRequested):
-        connection.execute(_INSERT_REQUEST, QUOTE_REQUESTS.row(request))
+    if events[0].type == "QuoteRequested":
+        _write(connection, "quote_requests", QUOTE_REQUESTS, request)
     else:
-        connection.execute(_UPDATE_REQUEST, (*QUOTE_REQUESTS.row(request), request.id))
+        _overwrite(connection, "quote_requests", QUOTE_REQUESTS, request)
     created = {stored.payload.quote_id for stored in events if isinstance(stored.payload, QuoteCreated)}
-    connection.executemany(_INSERT_QUOTE, [QUOTES.row(after.quotes[name]) for name in sorted(created)])
-    ended = [after.quotes[name] for name in sorted(_ended(events, after) - created)]
-    connection.executemany(_UPDATE_QUOTE, [(*QUOTES.row(quote), quote.id) for quote in ended])
+    for name in sorted(created):
+        _write(connection, "quotes", QUOTES, after.quotes[name])
+    for name in sorted(_ended(events, after) - created):
+        _overwrite(connection, "quotes", QUOTES, after.quotes[name])
 
 
 def _ended(events: Iterable[StoredEvent], after: QuoteRequestState) -> set[str]:
@@ -173,23 +237,6 @@ def _ended(events: Iterable[StoredEvent], after: QuoteRequestState) -> set[str]:
             case _:
                 pass
     return ended
-
-
-def _client_order_ids(events: Iterable[StoredEvent], order_id: str) -> list[tuple[str, str, str, str]]:
-    rows = []
-    for stored in events:
-        match stored.payload:
-            case OrderCreated(session_id=session_id, cl_ord_id=cl_ord_id) as created:
-                asked = "" if created.role is Role.GROUP else created_hash(created)
-                rows.append((session_id, cl_ord_id, order_id, asked))
-            case (
-                OrderCancelRequested(session_id=str(session_id), cl_ord_id=str(cl_ord_id))
-                | OrderReplaceRequested(session_id=str(session_id), cl_ord_id=str(cl_ord_id))
-            ):
-                rows.append((session_id, cl_ord_id, order_id, ""))
-            case _:
-                pass
-    return rows
 
 
 def rebuild(store: EventStore, progress: Progress = lambda _done, _all: None) -> int:
