@@ -1,7 +1,6 @@
 """What does a command name, and what does the store know of it? The facts that its rules look at."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
@@ -200,7 +199,8 @@ def collect(command: Command, caller: Caller, *, command_id_taken: bool) -> Fact
         order_id = exec_orders[0] if len(exec_orders) == 1 else None
     state = ledger.order(order_id) if order_id else None
     quotes = _quotes(ledger, names)
-    facts: Facts[Any] = Facts(
+    before = before_of(command, state, quotes, caller.set_before)
+    return Facts(
         command=command,
         settings=caller.settings,
         machine=caller.machine,
@@ -212,18 +212,19 @@ def collect(command: Command, caller: Caller, *, command_id_taken: bool) -> Fact
         candidate=_candidate(command, state),
         quotes=quotes,
         set_before=caller.set_before,
+        version=before.version if before else 0,
         used_by=ledger.client_order_id(caller.session_id, names.cl_ord_id) if names.cl_ord_id else None,
         id_used=_is_used(ledger, names),
         exec_orders=exec_orders,
         command_id_taken=command_id_taken,
     )
-    before = before_of(facts)
-    return replace(facts, version=before.version) if before else facts
 
 
-def before_of(facts: Facts[Any]) -> StreamState | None:
+def before_of(
+    command: Command, state: OrderState | None, quotes: QuoteRequestState | None, set_before: SettingsState
+) -> StreamState | None:
     """The main stream of a command before it; None for one that begins a stream."""
-    return facts.state or facts.quotes or (facts.set_before if _is_about_settings(facts.command) else None)
+    return state or quotes or (set_before if _is_about_settings(command) else None)
 
 
 def _is_about_settings(command: Command) -> bool:

@@ -1,7 +1,7 @@
 """What can a program do with the order management engine? Open it, execute commands, ask questions, close it."""
 
+import os
 import time
-import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -56,7 +56,7 @@ def utc_now() -> datetime:
 
 def random_id(prefix: str) -> str:
     """An id nobody has: the prefix and 32 hexadecimal digits."""
-    return f"{prefix}-{uuid.uuid4().hex}"
+    return f"{prefix}-{os.urandom(16).hex()}"
 
 
 class BatchOutcome(NamedTuple):
@@ -124,7 +124,7 @@ class Engine:
         given = chosen.given()
         for_store = {key: value for key, value in given.items() if key not in FIXED_AT_OPENING}
         held = chosen if not keep_settings else Settings.of({k: v for k, v in given.items() if k in FIXED_AT_OPENING})
-        store = EventStore.open(url, refill=refill)
+        store = EventStore.open(url, refill=refill, synchronous=chosen.synchronous, kept=chosen.cached_streams)
         engine = cls(store, settings=held, clock=clock, new_id=new_id, session_id=session_id)
         try:
             engine._own = {} if keep_settings else for_store
@@ -263,7 +263,7 @@ class Engine:
             settings=self._settings_now(changed),
             set_before=changed,
             ledger=unit,
-            now=self._clock(),
+            now=self._store.not_before(self._clock()),
             new_id=self._new_id,
             session_id=self.session_id if session_id is None else session_id,
             dry_run=unit.dry_run,

@@ -1,5 +1,6 @@
 """What is every value made of? One frozen record that is domain value, stored event and wire type at once."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -51,14 +52,19 @@ def parse_decimal(value: object) -> Decimal:
     if isinstance(value, Decimal) and value.is_finite():
         return Decimal(plain(value))
     if isinstance(value, str):
-        if _PLAIN_DECIMAL.fullmatch(value):
-            return Decimal(plain(Decimal(value)))
-        raise PydanticCustomError(
-            "decimal_form", "is no plain decimal; write digits with at most one point, such as '10.5'"
-        )
+        return _from_text(value)
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _from_json_number(value)
     raise PydanticCustomError("decimal_form", "is no decimal; send a string such as '10.5'")
+
+
+@lru_cache(maxsize=4_096)
+def _from_text(text: str) -> Decimal:
+    if _PLAIN_DECIMAL.fullmatch(text):
+        return Decimal(plain(Decimal(text)))
+    raise PydanticCustomError(
+        "decimal_form", "is no plain decimal; write digits with at most one point, such as '10.5'"
+    )
 
 
 def _from_json_number(value: float) -> Decimal:
@@ -197,6 +203,24 @@ class Record(BaseModel):
 def canonical_json(value: object) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(values: Mapping[str, object]) -> str:
+    """A hash of values: equal ones have the same, whatever the order of their names and whether null is written out."""
+    text = json.dumps(_without_nulls(values), default=_hashed, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _hashed(value: object) -> object:
+    if isinstance(value, Record):
+        return _without_nulls(value.__dict__)
+    if isinstance(value, Decimal):
+        return plain(value)
+    return instant_text(value) if isinstance(value, datetime) else str(value)
+
+
+def _without_nulls(values: Mapping[str, object]) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def anchor(heading: str) -> str:

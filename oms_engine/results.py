@@ -54,7 +54,7 @@ class Outcome(NamedTuple):
 
 def _reports(finished: PipelineResult) -> tuple[TaskReport, ...]:
     return tuple(
-        TaskReport(
+        TaskReport.of(
             name=result.task_name,
             status=result.status,
             message=_without_internals(result.message, result.exception),
@@ -73,7 +73,7 @@ def _without_internals(message: str, exception: BaseException | None) -> str:
 
 def _references(events: Sequence[StoredEvent], *, with_positions: bool = True) -> tuple[EventRef, ...]:
     return tuple(
-        EventRef(
+        EventRef.of(
             type=event.type,
             stream_id=event.stream_id,
             version=event.version,
@@ -150,7 +150,7 @@ def accepted(context: OrderTaskContext, finished: PipelineResult) -> Outcome:
         if stream != context.main and isinstance(moved, OrderState)
         for before in (context.found_before[moved.order.order_id],)
     )
-    result = CommandResult(
+    result = CommandResult.of(
         id=_object_id(context.command, after),
         status=CommandStatus.OK,
         message=f"{_name(after)}: {', '.join(event.type for event in main)}"

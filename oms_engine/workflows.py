@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 from oms_engine.collecting import Caller, Ledger, Recorded, before_of, collect
 from oms_engine.domain.catalogue import in_catalogue_order
 from oms_engine.domain.commands import (
+    ENVELOPE_FIELDS,
+    PARTS,
     Command,
     Draft,
     OrderCancelRejectCmd,
@@ -22,12 +24,13 @@ from oms_engine.domain.events import StoredEvent, stream_of
 from oms_engine.domain.lifecycle import MACHINES
 from oms_engine.domain.model import OrderState, SettingsState, StreamState
 from oms_engine.domain.rules import execution, group, order, quote, replace, risk, settings
-from oms_engine.domain.rules.assets import rules_of_class
+from oms_engine.domain.rules.assets import classify, rules_of_class
 from oms_engine.domain.rules.envelope import EVERY_COMMAND, ID_FORM, MAX_SHORT_TEXT
 from oms_engine.domain.rules.facts import Facts
+from oms_engine.domain.vocabulary import AssetClass
 from oms_engine.framework.orchestration import Task, TaskContext, TaskPipeline, TaskResult
-from oms_engine.framework.validation import Rule, ValidationResult, Violation, validate
-from oms_engine.record import canonical_json
+from oms_engine.framework.validation import Rule, ValidationResult, Violation, chosen, validate
+from oms_engine.record import canonical_json, digest
 from oms_engine.settings import Settings
 
 AnyRule = Rule[Any]
@@ -171,6 +174,7 @@ class OrderTaskContext(TaskContext):
         self.events: tuple[StoredEvent, ...] = ()
         self.violations: tuple[Violation, ...] = ()
         self.broken: tuple[str, ...] = ()
+        self.asked: tuple[tuple[AnyRule, ...], ...] | None = None
         self.repeat: Repeat | None = None
 
     @property
@@ -187,8 +191,20 @@ class OrderTaskContext(TaskContext):
 
 def hash_of(command: Command) -> str:
     """A hash of what a command asks, without its envelope."""
+    asked = {name: value for name, value in command.__dict__.items() if name not in ENVELOPE_FIELDS}
+    return digest({"type": command.type, "version": command.version, "payload": asked})
+
+
+def asks_the_same(recorded: Recorded, command: Command) -> bool:
+    """Did a command that was carried out before ask the same?"""
+    if len(recorded.payload_hash) != _HASH_OF_SCHEMA_2:
+        return recorded.payload_hash == hash_of(command)
     asked = {"type": command.type, "version": command.version, "payload": command.payload()}
-    return hashlib.sha256(canonical_json(asked).encode()).hexdigest()
+    return recorded.payload_hash == hashlib.sha256(canonical_json(asked).encode()).hexdigest()
+
+
+_HASH_OF_SCHEMA_2 = 64
+"""Length of the hashes that files of schema 1 and 2 have kept."""
 
 
 def _refuse(context: OrderTaskContext, violations: Iterable[Violation]) -> TaskResult:
@@ -200,11 +216,57 @@ def _ask(context: OrderTaskContext, task: int) -> ValidationResult:
     return validate(_rules(context, task), context.known_facts, malformed=context.draft.malformed)
 
 
+class _Shape(NamedTuple):
+    """Which rules a command is asked depends on this alone: its type, its order's class, and which fields it gives."""
+
+    command_type: str
+    asset_class: AssetClass | None
+    fields: frozenset[str]
+    fields_of_part: frozenset[str]
+
+
+class _Asked(NamedTuple):
+    """The rules of a shape by task, and the asset class rules that were in force when they were chosen."""
+
+    of_class: tuple[AnyRule, ...]
+    by_task: tuple[tuple[AnyRule, ...], ...]
+
+
+_MOST_SHAPES = 4_096
+_ASKED: dict[_Shape, _Asked] = {}
+"""Commands come in few shapes, so what is asked of them is chosen once."""
+
+
 def _rules(context: OrderTaskContext, task: int) -> tuple[AnyRule, ...]:
     """The rules of the command that a task owns, those of the order's asset class among them."""
-    facts = context.known_facts
-    rules = _BY_TASK[facts.command.type][task]
-    return (*rules, *(rule for rule in rules_of_class(facts) if _OWNERS.get(rule.code, FIELDS) == task))
+    if context.asked is None:
+        facts = context.known_facts
+        command = facts.command
+        part = getattr(command, PARTS[command.type]) if command.type in PARTS else None
+        shape = _Shape(
+            command.type,
+            classify(facts.candidate, facts.settings) if facts.candidate else None,
+            frozenset(command.model_fields_set),
+            frozenset(part.model_fields_set) if part else frozenset(),
+        )
+        context.asked = _asked(shape)
+    return context.asked[task]
+
+
+def _asked(shape: _Shape) -> tuple[tuple[AnyRule, ...], ...]:
+    of_class = rules_of_class(shape.asset_class)
+    known = _ASKED.get(shape)
+    if known is None or known.of_class is not of_class:
+        if len(_ASKED) >= _MOST_SHAPES:
+            _ASKED.clear()
+        known = _ASKED[shape] = _Asked(of_class, tuple(_choose(shape, task, of_class) for task in range(RISK + 1)))
+    return known.by_task
+
+
+def _choose(shape: _Shape, task: int, of_class: tuple[AnyRule, ...]) -> tuple[AnyRule, ...]:
+    given = shape.fields | {f"{PARTS.get(shape.command_type)}.{name}" for name in shape.fields_of_part}
+    owned = (rule for rule in of_class if _OWNERS.get(rule.code, FIELDS) == task)
+    return chosen((*_BY_TASK[shape.command_type][task], *owned), given)
 
 
 def _told(warnings: Iterable[str]) -> TaskResult | None:
@@ -218,11 +280,12 @@ def _validate_transaction(context: OrderTaskContext) -> TaskResult | None:
         return _refuse(context, context.draft.envelope)
     recorded = context.ledger.command(context.command_id) if context.has_key else None
     readable = not (context.draft.envelope or context.draft.payload)
-    if recorded and readable and recorded.payload_hash == context.payload_hash:
+    if recorded and readable and asks_the_same(recorded, command):
         context.repeat = Repeat(recorded.stream_id, recorded, "this command was carried out before")
         return TaskResult.success(context.repeat.message)
     context.facts = collect(command, _caller(context), command_id_taken=recorded is not None)
-    context.before = before_of(context.facts)
+    facts = context.facts
+    context.before = before_of(command, facts.state, facts.quotes, facts.set_before)
     context.repeat = _repeated_create(context) if readable else None
     if context.repeat:
         return TaskResult.success(context.repeat.message)

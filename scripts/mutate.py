@@ -28,7 +28,7 @@ from knowledge_base import Library  # noqa: F401 - loaded once here, shared by e
 from oms_engine import collecting, engine, workflows
 from oms_engine.domain import catalogue, commands, filters, lifecycle
 from oms_engine.domain.decider import allocation, evolve, order, tree
-from oms_engine.domain.events import AllocationRejected, OrderCancelled
+from oms_engine.domain.events import OrderCancelled
 from oms_engine.domain.rules import assets, quote
 from oms_engine.domain.vocabulary import OPEN_STATES, QuoteState, State
 from oms_engine.errors import CODES
@@ -225,7 +225,7 @@ BEHAVIOURS: dict[str, Callable[[], None]] = {
     "PAR-15 nothing is cancelled": _wrap(tree, "_release_new_children", _kept_new),
     "PAR-19": _exchange(tree, "_answer_below", _nothing),
     "ALC-05": _wrap(allocation, "lots_of", lambda first, state: first(state)[::-1]),
-    "ALC-06": lambda: evolve._CHANGES.update({AllocationRejected: lambda state, *_: state}),  # noqa: SLF001 - as above
+    "ALC-06": lambda: evolve._CHANGES.update({"AllocationRejected": lambda *_: None}),  # noqa: SLF001 - as above
     "ALC-07": _exchange(tree, "take_back", _nothing),
     "ALC-08": _wrap(tree, "_to_hand_on", lambda first, giver, _approved: first(giver, None)),
     "GRP-10": _exchange(allocation, "share_out", _served_by_id),

@@ -2,8 +2,8 @@
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar
+from functools import cache
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -363,8 +363,7 @@ _NEAR = 0.7
 """How alike a name must be to be proposed; below that a proposal misleads."""
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """What could be read of an envelope, and what could not.
 
     `command` holds every field that could be read (None when not even the type is known); `envelope` and `payload` hold
@@ -399,15 +398,25 @@ def _unknown_type(name: object) -> Violation:
     return violation("ENV-01", "OMS-VAL-004", "type", message)
 
 
+_NESTED: Mapping[str, type[Record]] = {
+    "order": NewOrder,
+    "execution": ExecutionReport,
+    "quoteRequest": NewQuoteRequest,
+    "quote": NewQuote,
+}
+"""Field of an envelope -> the record that stands in it."""
+
+PARTS: Mapping[str, str] = {
+    command.__name__: name
+    for command in COMMANDS.values()
+    for name in ("order", "execution", "quote_request", "quote")
+    if name in command.model_fields
+}
+"""Command -> the part that holds what it asks, where that is a record of its own (Python name)."""
+
+
 class _Reader:
     """Reads one envelope field by field, so that one malformed field does not hide what is wrong with the others."""
-
-    NESTED: ClassVar[dict[str, type[Record]]] = {
-        "order": NewOrder,
-        "execution": ExecutionReport,
-        "quoteRequest": NewQuoteRequest,
-        "quote": NewQuote,
-    }
 
     def __init__(self, kind: type[Command]) -> None:
         self.kind = kind
@@ -418,12 +427,12 @@ class _Reader:
 
     def read(self, data: Mapping[str, Any]) -> Draft:
         values = self._known(self.kind, {key: value for key, value in data.items() if key != "type"}, ())
-        for name, nested in self.NESTED.items():
-            if isinstance(values.get(name), Mapping):
+        for name in _NESTED.keys() & values:
+            if isinstance(values[name], Mapping):
                 inner = dict(values[name])
-                if nested is NewOrder:
+                if name == "order":
                     inner = self._without_system_fields(self._without_session(inner, values))
-                values[name] = self._known(nested, inner, (name,))
+                values[name] = self._known(_NESTED[name], inner, (name,))
         command = self._construct(values)
         return Draft(
             self.kind.__name__,
@@ -447,7 +456,9 @@ class _Reader:
         return order
 
     def _without_system_fields(self, order: dict[str, Any]) -> dict[str, Any]:
-        given = {key for key in order if key in _SYSTEM_NAMES}
+        given = _SYSTEM_NAMES.intersection(order)
+        if not given:
+            return order
         self.ignored = tuple(sorted(given))
         return {key: value for key, value in order.items() if key not in given or key == "cumQty"}
 
@@ -458,15 +469,18 @@ class _Reader:
         spelled: dict[str, str] = {}
         unknown: list[str] = []
         for key, value in data.items():
+            if type(value) is str and key in names and key not in known and value.isascii() and value.strip():
+                known[key] = value
+                continue
             name = ALIASES.get(key, key) if isinstance(key, str) else str(key)
             if name not in names:
                 unknown.append(name)
             elif name in known and known[name] != value:
-                both = f"{spelled[name]} and {key}"
+                both = f"{spelled.get(name, name)} and {key}"
                 message = f"{both} name the same field with different values; send {name} alone"
                 self.envelope.append(violation("ENV-03", "OMS-VAL-004", name, message))
                 self.malformed.add(name)
-            elif name not in self.NESTED and not _is_text(value):
+            elif name not in _NESTED and not _is_text(value):
                 self._told(name, inside=bool(path)).append(_no_text(name, value))
                 self.malformed.add(name)
             elif not _is_blank(value):
@@ -486,7 +500,7 @@ class _Reader:
 
     def _malformed(self, details: ErrorDetails, values: dict[str, Any]) -> None:
         path = [str(part) for part in details["loc"]]
-        inside = path[0] in self.NESTED and len(path) > 1
+        inside = path[0] in _NESTED and len(path) > 1
         name = path[1] if inside else path[0]
         (values[path[0]] if inside else values).pop(name, None)
         self.malformed.add(name)
@@ -497,6 +511,7 @@ class _Reader:
         return self.envelope if name in _ENVELOPE_NAMES and not inside else self.payload
 
 
+@cache
 def _wire_names(model: type[Record]) -> tuple[str, ...]:
     return tuple(str(field.alias) for field in model.model_fields.values())
 

@@ -51,6 +51,7 @@ class Rule(Generic[T_contra]):
         inputs: The fields the rule reads; empty means only `field`.
         applies: The rule is not evaluated where this is false: so a missing input is treated.
         alone: A violation of this rule is reported without any other.
+        needs: The rule is not evaluated where this is not given, so `chosen` can leave it out unasked.
     """
 
     id: str
@@ -65,6 +66,7 @@ class Rule(Generic[T_contra]):
     inputs: tuple[str, ...] = ()
     applies: Callable[[T_contra], bool] | None = None
     alone: bool = False
+    needs: str = ""
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -195,6 +197,11 @@ class ValidationResult:
         return not self.violations
 
 
+def chosen(rules: Iterable[Rule[T]], given: Collection[str]) -> tuple[Rule[T], ...]:
+    """The rules that have to be asked where only this is given."""
+    return tuple(rule for rule in rules if not rule.needs or rule.needs in given)
+
+
 def validate(
     rules: Iterable[Rule[T]], subject: T, *, malformed: Collection[str] = (), fail_fast: bool = False
 ) -> ValidationResult:
@@ -211,8 +218,11 @@ def validate(
     violations: list[Violation] = []
     warnings: list[Violation] = []
     for rule in rules:
-        if rule.verdict(subject, malformed) is not False:
-            continue
+        if malformed or type(rule) is not Rule:
+            if rule.verdict(subject, malformed) is not False:
+                continue
+        elif (rule.applies is not None and not rule.applies(subject)) or rule.holds(subject):
+            continue  # the verdict of a plain rule, without the call
         failed = rule.culprit(subject, malformed)
         found = violations if failed.severity is Severity.REJECT else warnings
         if failed.alone:

@@ -6,8 +6,10 @@ a command reads stays true until it commits.
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -37,6 +39,20 @@ _INSERT_EVENT = f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?
 SELECT_EVENTS = f"SELECT {_COLUMNS} FROM events "  # noqa: S608 - constants
 
 
+_SELECT_STREAM = SELECT_EVENTS + "WHERE stream_id = ? AND version > ? AND version <= ? ORDER BY version"
+
+
+class Head(NamedTuple):
+    """The last event of a store: where it stands, and when it was recorded."""
+
+    position: int
+    recorded_at: datetime
+
+
+_NOTHING = Head(0, datetime.min.replace(tzinfo=UTC))
+_NOTHING_SET = SettingsState()
+
+
 class RecordedCommand(NamedTuple):
     """A command that was carried out before: what it asked and which events it wrote."""
 
@@ -59,41 +75,63 @@ def _path_of(url: str) -> str:
 class EventStore:
     """The events of one database, and the transaction in which they are written.
 
-    One connection, one lock: threads take turns; processes take turns at the file. Use `open`.
+    One connection writes; threads take turns at it, and processes at the file. A file is read through a connection of
+    its own, so nobody who reads waits for a commit. Use `open`.
     """
 
-    def __init__(self, connection: sqlite3.Connection, *, in_memory: bool) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        in_memory: bool,
+        read_with: Callable[[], sqlite3.Connection] | None = None,
+        kept: int = _KEPT,
+    ) -> None:
         self.connection = connection
         self.in_memory = in_memory
+        self._read_with = read_with
+        self._reader: sqlite3.Connection | None = None
+        self._kept = kept
         self._lock = threading.RLock()
+        self._read_lock = threading.RLock()
+        self._writer: int | None = None
+        self._head = _NOTHING
+        self._found = _NOTHING
         self._committed: dict[str, StreamState] = {}
-        self._open: dict[str, StreamState] | None = None
+        self._current: set[str] = set()
+        self._open: dict[str, StreamState | None] | None = None
         self._trial: dict[str, StreamState] = {}
 
     @classmethod
-    def open(cls, url: str = MEMORY, *, refill: Refill | None = None, busy_seconds: float = 5.0) -> "EventStore":
+    def open(
+        cls,
+        url: str = MEMORY,
+        *,
+        refill: Refill | None = None,
+        busy_seconds: float = 5.0,
+        synchronous: str = "FULL",
+        kept: int = _KEPT,
+    ) -> "EventStore":
         """Open or create a store; raises StoreUnavailable and leaves the file alone when it is not one of ours.
 
         Args:
             url: A path, `sqlite:///PATH` or `:memory:`.
             refill: Writes the read model anew when an older file is brought to this schema.
             busy_seconds: How long to wait for another process.
+            synchronous: FULL, or NORMAL: a power cut may then take back the last commits, never a part of one.
+            kept: Streams that are remembered, those that were used last.
         """
         path = _path_of(url)
         in_memory = path == MEMORY
         if not in_memory and not Path(path).absolute().parent.is_dir():
             raise StoreUnavailable(f"the folder of {shown(path)} does not exist; create it first")
-        try:
-            connection = sqlite3.connect(
-                path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
-            )
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"the database {shown(path)} cannot be opened: {error}") from error
+        connection = _connect(path, busy_seconds)
         try:
             prepare(connection, in_memory=in_memory, refill=refill)
-            if not in_memory:
-                connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
+            if in_memory:
+                return cls(connection, in_memory=True, kept=kept)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute(f"PRAGMA synchronous = {'NORMAL' if synchronous == 'NORMAL' else 'FULL'}")
         except StoreUnavailable as error:
             connection.close()
             raise StoreUnavailable(f"{shown(path)} cannot be used: {error}") from None
@@ -102,72 +140,96 @@ class EventStore:
             if _is_busy(error):
                 raise StoreBusy(f"another process holds the write lock of {shown(path)}; try again") from error
             raise StoreUnavailable(f"{shown(path)} cannot be used as a database: {error}") from error
-        return cls(connection, in_memory=in_memory)
+        return cls(connection, in_memory=False, read_with=partial(_connect, path, busy_seconds), kept=kept)
 
     def close(self) -> None:
-        """Close the connection; using the store afterwards is an error."""
-        with self._lock:
+        """Close the store; using it afterwards is an error."""
+        with self._lock, self._read_lock:
+            self._read_with = None
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
             self.connection.close()
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Read with one consistent view of the store; other threads wait."""
-        with self._lock, translated():
-            if self.connection.in_transaction:
-                yield self.connection
-                return
-            self.connection.execute("BEGIN")
-            try:
-                yield self.connection
-            finally:
-                self.connection.execute("ROLLBACK")
+        """Read with one consistent view of the store; other readers of this process wait."""
+        if self._read_with is None or self._writer == threading.get_ident():
+            with self._lock, translated():
+                yield from _in_view(self.connection)
+        else:
+            with self._read_lock, translated():
+                yield from _in_view(self._view)
 
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the write lock of the database; what was not committed when the block ends is rolled back."""
         with self._lock, translated():
             self.connection.execute("BEGIN IMMEDIATE")
-            self._open = {}
+            self._writer = threading.get_ident()
             try:
+                self._open = {}
+                self._look_who_wrote()
                 yield
             finally:
-                self._open = None
+                self._writer = self._open = None
                 self._trial.clear()
                 if self.connection.in_transaction:
+                    self._head = self._found
                     self.connection.execute("ROLLBACK")
+
+    def _look_who_wrote(self) -> None:
+        """What is remembered holds to its end only where nobody else has written since."""
+        last = self.connection.execute("SELECT max(position) FROM events").fetchone()[0] or 0
+        if last != self._head.position:
+            self._current.clear()
+            row = self._one("SELECT recorded_at FROM events WHERE position = ?", last)
+            self._head = Head(last, parse_instant(row[0]) if row else _NOTHING.recorded_at)
+        self._found = self._head
 
     def commit(self) -> None:
         """Make everything written in the open transaction durable."""
         with translated():
             self.connection.execute("COMMIT")
-        self._remember({**(self._open or {}), **self._trial})
+        self._found = self._head
+        self._remember(self._open or {})
+        self._remember(self._trial)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """A part of a transaction that is rolled back alone unless `release` was called."""
+        before = self._head
+        self._released: Head | None = None
         self.connection.execute("SAVEPOINT command")
         try:
             yield
         finally:
             self._trial.clear()
-            self.connection.execute("ROLLBACK TO command")
-            self.connection.execute("RELEASE command")
+            self._head = before if self._released is None else self._released
+            if self._released is None:
+                self.connection.execute("ROLLBACK TO command")
+                self.connection.execute("RELEASE command")
 
     def release(self) -> None:
         """Keep what the open savepoint wrote; its block then has nothing left to roll back."""
         self.connection.execute("RELEASE command")
-        self.connection.execute("SAVEPOINT command")
+        self._released = self._head
         if self._open is not None:
             self._open.update(self._trial)
         self._trial.clear()
 
+    def not_before(self, now: datetime) -> datetime:
+        """This time, or that of the last event where a clock went back; asked while the write lock is held."""
+        return max(now, self._head.recorded_at)
+
     def next_position(self) -> int:
         """The position that the next event will have; stays true while the write lock is held."""
-        return int(self._one("SELECT coalesce(max(position), 0) + 1 FROM events")[0])
+        return self._head.position + 1
 
     def append(self, events: Sequence[StoredEvent]) -> None:
         """Write events at the positions and versions they carry; a version that is taken raises StoreRolledBack."""
         self.connection.executemany(_INSERT_EVENT, [_row(event) for event in events])
+        self._head = Head(events[-1].position, events[-1].recorded_at)
 
     def remember(self, command_id: str, payload_hash: str, main: str, events: Sequence[StoredEvent]) -> None:
         """Keep a command's key and its main stream, so that its repetition is recognised."""
@@ -215,58 +277,104 @@ class EventStore:
     def settings(self) -> SettingsState:
         """What was set while running, and the reference prices that were posted."""
         state = self.state(SETTINGS_STREAM)
-        return state if isinstance(state, SettingsState) else SettingsState()
+        if isinstance(state, SettingsState):
+            return state
+        if self._open is not None and self._writer == threading.get_ident():
+            self._open[SETTINGS_STREAM] = _NOTHING_SET  # remembered too, so that it is not looked for again
+        return _NOTHING_SET
 
     def state(self, stream_id: str, *, up_to: int | None = None) -> StreamState | None:
         """What the events of a stream lead to.
 
-        While the write lock is held nobody else adds to a stream, so it is read once; otherwise what is remembered is a
-        start, and only the events behind it are read.
+        While the write lock is held nobody else adds to a stream, so it is read once, and not even that where nobody
+        else has written since it was remembered. Who reads starts from what is remembered and reads the events behind.
         """
         if up_to is not None:
             return fold_stream(stream_id, self.stream(stream_id, up_to=up_to))
-        state = self._trial.get(stream_id) or (self._open or {}).get(stream_id)
-        if state is not None:
-            return state
-        known = self._committed.get(stream_id)
-        state = fold_stream(stream_id, self.stream(stream_id, after=known.version if known else 0), known)
-        if state is not None:
-            if self._open is None:
-                self._remember({stream_id: state})
-            else:
-                self._open[stream_id] = state
+        if self._open is None or self._writer != threading.get_ident():
+            return self._state_in_view(stream_id)
+        state = self._trial.get(stream_id)
+        if state is None and stream_id in self._open:
+            return self._open[stream_id]
+        if state is None:
+            state = self._committed.get(stream_id)
+            if state is None or stream_id not in self._current:
+                state = fold_stream(stream_id, self.stream(stream_id, after=state.version if state else 0), state)
+            self._open[stream_id] = state
         return state
+
+    def _state_in_view(self, stream_id: str) -> StreamState | None:
+        """As `state`, for a view that may be older than what is remembered."""
+        known = self._committed.get(stream_id)
+        if known is not None:
+            last = self._one("SELECT max(version) FROM events WHERE stream_id = ?", stream_id)[0]
+            if last is None or last < known.version:
+                known = None
+        return fold_stream(stream_id, self.stream(stream_id, after=known.version if known else 0), known)
 
     def hold(self, states: Mapping[str, StreamState]) -> None:
         """Let these states stand for what was appended, until the transaction or its savepoint ends."""
         self._trial.update(states)
 
-    def _remember(self, states: Mapping[str, StreamState]) -> None:
+    def _remember(self, states: Mapping[str, StreamState | None]) -> None:
         """Keep streams whose events are committed: those never change, so the states stay true as a start."""
+        committed = self._committed
         for stream_id, state in states.items():
-            self._committed.pop(stream_id, None)
-            self._committed[stream_id] = state
-        while len(self._committed) > _KEPT:
-            del self._committed[next(iter(self._committed))]
+            if state is not None:
+                committed.pop(stream_id, None)
+                committed[stream_id] = state
+                self._current.add(stream_id)
+        while len(committed) > self._kept:
+            oldest = next(iter(committed))
+            del committed[oldest]
+            self._current.discard(oldest)
 
     def stream(self, stream_id: str, *, after: int = 0, up_to: int | None = None) -> Iterator[StoredEvent]:
         """The events of one stream in order of version, from behind `after` up to a version."""
-        rows = self.connection.execute(
-            SELECT_EVENTS + "WHERE stream_id = ? AND version > ? AND version <= ? ORDER BY version",
-            (stream_id, after, _LAST if up_to is None else up_to),
-        )
+        rows = self._view.execute(_SELECT_STREAM, (stream_id, after, _LAST if up_to is None else up_to))
         return (read_event(row) for row in rows)
 
     def events(self, *, after: int = 0, up_to: int | None = None, limit: int = -1) -> list[StoredEvent]:
         """Events in order of position, from behind `after` to `up_to`; -1 stands for no limit."""
-        rows = self.connection.execute(
+        rows = self._view.execute(
             SELECT_EVENTS + "WHERE position > ? AND position <= ? ORDER BY position LIMIT ?",
             (after, _LAST if up_to is None else up_to, limit),
         )
         return [read_event(row) for row in rows]
 
+    @property
+    def _view(self) -> sqlite3.Connection:
+        """The connection that a question goes through: that of the open transaction, or the one for reading."""
+        if self._read_with is None or self._writer == threading.get_ident():
+            return self.connection
+        if self._reader is None:
+            self._reader = self._read_with()
+            self._reader.execute("PRAGMA query_only = ON")
+        return self._reader
+
     def _one(self, sql: str, *values: object) -> Any:  # noqa: ANN401 - a row has the columns of its statement
-        return self.connection.execute(sql, values).fetchone()
+        return self._view.execute(sql, values).fetchone()
+
+
+def _connect(path: str, busy_seconds: float) -> sqlite3.Connection:
+    try:
+        return sqlite3.connect(
+            path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
+        )
+    except sqlite3.Error as error:
+        raise StoreUnavailable(f"the database {shown(path)} cannot be opened: {error}") from error
+
+
+def _in_view(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
+    """One consistent view of a database: the transaction that is open, or one that is only read in."""
+    if connection.in_transaction:
+        yield connection
+        return
+    connection.execute("BEGIN")
+    try:
+        yield connection
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _row(event: StoredEvent) -> tuple[object, ...]:
@@ -276,7 +384,7 @@ def _row(event: StoredEvent) -> tuple[object, ...]:
         event.version,
         event.type,
         event.schema_version,
-        event.payload.model_dump_json(by_alias=True, exclude_none=True),
+        event.payload.to_json(),
         event.command_id,
         event.correlation_id,
         event.causation_id,
@@ -290,7 +398,7 @@ def read_event(row: tuple[Any, ...]) -> StoredEvent:
     position, stream_id, version, kind, schema_version, payload, command_id, correlation_id, causation_id, actor, at = (
         row
     )
-    return StoredEvent.model_construct(
+    return StoredEvent.of(
         position=position,
         stream_id=stream_id,
         version=version,

@@ -4,13 +4,14 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from oms_engine import Engine, StoreError
 from oms_engine.errors import CODES, StoreBusy, StoreRolledBack, StoreUnavailable
-from oms_engine.storage import event_store, schema
+from oms_engine.storage import schema
 from oms_engine.storage.event_store import EventStore
 from tests.oms_engine.desk import TABLES, Clock, Desk, Ids
 
@@ -143,9 +144,10 @@ def foreign(path: Path) -> None:
 
 
 def newer(path: Path) -> None:
-    with Engine.open(str(path)) as engine:
-        engine._store.connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
-        engine._store.connection.execute("PRAGMA journal_mode = DELETE")
+    Engine.open(str(path)).close()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {schema.VERSION + 1}")
+        connection.execute("PRAGMA journal_mode = DELETE")
 
 
 def marked_by_another(path: Path) -> None:
@@ -349,8 +351,9 @@ def test_an_order_is_remembered_only_as_far_as_it_is_committed(tmp_path: Path) -
     ours.engine.close()
 
 
-def test_only_so_many_orders_are_remembered(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(event_store, "_KEPT", 2)
+def test_only_so_many_streams_are_remembered() -> None:
+    desk = Desk(store__cachedStreams=3)
     ids = [desk.given("LIVE") for _ in range(4)]
-    assert list(desk.engine._store._committed) == [f"order-{order_id}" for order_id in ids[2:]]
+    assert set(desk.engine._store._committed) == {"settings", *(f"order-{order_id}" for order_id in ids[2:])}
     assert [desk.fill(order_id, "1").version for order_id in ids] == [4, 4, 4, 4]
+    assert len(desk.engine._store._committed) == 3

@@ -13,6 +13,7 @@ from oms_engine.domain.events import (
     AllocationApplied,
     AllocationRejected,
     AllocationReversed,
+    Event,
     ExecutionBusted,
     ExecutionCorrected,
     ExecutionCreated,
@@ -451,31 +452,30 @@ def _allocation_rejected(draft: Draft, _event: AllocationRejected, _: Happened) 
     draft.settle()
 
 
-_CHANGES: dict[str, Callable[[Draft, Any, Happened], None]] = {
-    event.__name__: change
-    for event, change in {
-        OrderPlaced: _placed,
-        OrderPlacementChanged: _placement_changed,
-        OrderAccepted: _accepted,
-        ExecutionCreated: _executed,
-        OrderFilled: _filled,
-        OrderRejected: _rejected,
-        OrderCancelRequested: _cancel_requested,
-        OrderCancelled: _cancelled,
-        OrderCancelRejected: _cancel_rejected,
-        OrderReplaceRequested: _replace_requested,
-        OrderReplaced: _replaced,
-        OrderReplaceRejected: _replace_rejected,
-        OrderExpired: _expired,
-        OrderClosed: _closed,
-        OrderReopened: _reopened,
-        ExecutionCorrected: _corrected,
-        ExecutionWhacked: _whacked,
-        ExecutionBusted: _busted,
-        OrderGrouped: _grouped,
-        OrderUngrouped: _ungrouped,
-        AllocationApplied: _allocated,
-        AllocationReversed: _deallocated,
-        AllocationRejected: _allocation_rejected,
-    }.items()
+_BY_EVENT: dict[type[Event], Callable[[Draft, Any, Happened], None]] = {
+    OrderPlaced: _placed,
+    OrderPlacementChanged: _placement_changed,
+    OrderAccepted: _accepted,
+    ExecutionCreated: _executed,
+    OrderFilled: _filled,
+    OrderRejected: _rejected,
+    OrderCancelRequested: _cancel_requested,
+    OrderCancelled: _cancelled,
+    OrderCancelRejected: _cancel_rejected,
+    OrderReplaceRequested: _replace_requested,
+    OrderReplaced: _replaced,
+    OrderReplaceRejected: _replace_rejected,
+    OrderExpired: _expired,
+    OrderClosed: _closed,
+    OrderReopened: _reopened,
+    ExecutionCorrected: _corrected,
+    ExecutionWhacked: _whacked,
+    ExecutionBusted: _busted,
+    OrderGrouped: _grouped,
+    OrderUngrouped: _ungrouped,
+    AllocationApplied: _allocated,
+    AllocationReversed: _deallocated,
+    AllocationRejected: _allocation_rejected,
 }
+_CHANGES = {event.__name__: change for event, change in _BY_EVENT.items()}
+"""Event -> what it changes in an order."""

@@ -30,7 +30,7 @@ def fill(facts: Facts[ExecutionCreateCmd], book: Book, _: NewId) -> str:
     created = _created(facts)
     complete = not created.leaves_qty
     if facts.order.order.state is State.UNACK and not complete:
-        book.record(order_id, OrderAccepted())
+        book.record(order_id, OrderAccepted.of())
     book.record(order_id, created)
     executed(book, order_id, created.exec_id)
     flow(book, order_id)
@@ -48,7 +48,7 @@ def _created(facts: Facts[ExecutionCreateCmd]) -> ExecutionCreated:
     given = {name: getattr(fill, name) for name in ExecutionReport.model_fields}
     given["exec_type"] = fill.exec_type or "F"
     given["transact_time"] = fill.transact_time or facts.now
-    return ExecutionCreated.model_construct(
+    return ExecutionCreated.of(
         **given,
         cum_qty=cum_qty,
         leaves_qty=subtract(state.quantity, cum_qty),

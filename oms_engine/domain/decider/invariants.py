@@ -4,7 +4,7 @@ What holds of sums is asked of what the command changed: a sum that was true bef
 true, however many parts there are.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from itertools import chain, compress, repeat
 from operator import is_not
@@ -23,55 +23,70 @@ V = TypeVar("V")
 def broken_invariants(book: Book) -> list[str]:
     """The invariants that do not hold of an order that the command changed, each as `O7: I1: what is wrong`."""
     changed = [state for state in book.touched().values() if isinstance(state, OrderState)]
-    below: dict[str, list[OrderState]] = {}
-    for state in changed:
-        below.setdefault(state.order.parent_order_id or "", []).append(state)
+    below = _by_parent(changed)
     return [
         f"{state.order.order_id}: {sentence}"
         for state in changed
-        for sentence, holds in (
-            _alone(state)
-            | _with_lots(book.before(state.order.order_id), state)
-            | _with_children(book, state, below.get(state.order.order_id, []))
-            | _with_members(book, state)
-        ).items()
-        if not holds
+        for sentence in chain(
+            _alone(state),
+            _with_lots(book.before(state.order.order_id), state),
+            _with_children(book, state, below.get(state.order.order_id, [])) if state.children else (),
+            _with_members(book, state) if state.members else (),
+        )
     ]
 
 
-def _alone(state: OrderState) -> dict[str, bool]:
-    order = state.order
-    open_qty = order.leaves_qty or ZERO
-    if order.state not in NO_LEAVES:
-        open_qty = subtract(add(order.cum_qty, open_qty), state.quantity)
-    return {
-        "I1: cumQty lies between 0 and orderQty": 0 <= order.cum_qty <= state.quantity,
-        "I1: leavesQty is not negative": (order.leaves_qty or ZERO) >= 0,
-        "I1: cumQty + leavesQty = orderQty, or leavesQty = 0 when nothing is open": not open_qty,
-        "I2: a FILLED order is complete": order.state is not State.FILLED or order.cum_qty == order.order_qty,
-        "I2: a LIVE order is not complete": order.state is not State.LIVE or order.cum_qty < state.quantity,
-        "I2: a REJ order has no fills": order.state is not State.REJ or not order.cum_qty,
-        "I3: allocQty lies between 0 and cumQty": 0 <= order.alloc_qty <= order.cum_qty,
-        "I4: a client order is allocated what it got": state.has_receiver or order.alloc_qty == order.cum_qty,
-    }
+def _by_parent(changed: Iterable[OrderState]) -> dict[str, list[OrderState]]:
+    below: dict[str, list[OrderState]] = {}
+    for state in changed:
+        below.setdefault(state.order.parent_order_id or "", []).append(state)
+    return below
 
 
-def _with_lots(before: OrderState | None, after: OrderState) -> dict[str, bool]:
-    was = before or OrderState(after.order.model_copy(update={"cum_qty": ZERO}))
+def _alone(state: OrderState) -> Iterator[str]:
+    order, quantity = state.order, state.quantity
+    cum_qty, leaves_qty = order.cum_qty, order.leaves_qty or ZERO
+    if not 0 <= cum_qty <= quantity:
+        yield "I1: cumQty lies between 0 and orderQty"
+    if leaves_qty < 0:
+        yield "I1: leavesQty is not negative"
+    if leaves_qty != (ZERO if order.state in NO_LEAVES else subtract(quantity, cum_qty)):
+        yield "I1: cumQty + leavesQty = orderQty, or leavesQty = 0 when nothing is open"
+    if order.state is State.FILLED and cum_qty != order.order_qty:
+        yield "I2: a FILLED order is complete"
+    if order.state is State.LIVE and cum_qty >= quantity:
+        yield "I2: a LIVE order is not complete"
+    if order.state is State.REJ and cum_qty:
+        yield "I2: a REJ order has no fills"
+    if not 0 <= order.alloc_qty <= cum_qty:
+        yield "I3: allocQty lies between 0 and cumQty"
+    if not state.has_receiver and order.alloc_qty != cum_qty:
+        yield "I4: a client order is allocated what it got"
+
+
+def _with_lots(before: OrderState | None, after: OrderState) -> Iterator[str]:
+    was = before or OrderState(after.order.but(cum_qty=ZERO))
+    if (
+        after.executions is was.executions
+        and after.received is was.received
+        and after.handed is was.handed
+        and after.order.cum_qty is was.order.cum_qty
+        and after.notional is was.notional
+    ):
+        return  # nothing of this moved
     fills = _changed(was.executions, after.executions)
     lots = _changed(was.received, after.received)
     had, had_amount = _counting(was, fills, lots)
     has, has_amount = _counting(after, fills, lots)
-    quantity = subtract(after.order.cum_qty, was.order.cum_qty)
-    amount = subtract(after.notional, was.notional)
     order_id = after.order.order_id
     keys = {(order_id, exec_id) for exec_id in fills} | {*lots, *_changed(was.handed, after.handed)}
     one_source = not (after.executions and after.received)
-    return {
-        "I3: cumQty is the sum of what counts": one_source and quantity == subtract(has, had),
-        "I3: the notional is that of what counts": amount == subtract(has_amount, had_amount),
-        "I3: no lot is handed on beyond itself": all(_holds(after, key) for key in keys),
-    }
+    if not one_source or subtract(after.order.cum_qty, was.order.cum_qty) != subtract(has, had):
+        yield "I3: cumQty is the sum of what counts"
+    if subtract(after.notional, was.notional) != subtract(has_amount, had_amount):
+        yield "I3: the notional is that of what counts"
+    if not all(_holds(after, key) for key in keys):
+        yield "I3: no lot is handed on beyond itself"
 
 
 def _changed(before: Mapping[K, V], after: Mapping[K, V]) -> list[K]:
@@ -97,9 +112,7 @@ def _holds(state: OrderState, key: LotKey) -> bool:
     return 0 <= handed <= held
 
 
-def _with_children(book: Book, state: OrderState, changed: Sequence[OrderState]) -> dict[str, bool]:
-    if not state.children:
-        return {}
+def _with_children(book: Book, state: OrderState, changed: Sequence[OrderState]) -> Iterator[str]:
     before = book.before(state.order.order_id)
     cum_qty, place_qty = state.order.cum_qty, state.order.place_qty
     if before is not None and before.has_ended is state.has_ended:
@@ -110,11 +123,12 @@ def _with_children(book: Book, state: OrderState, changed: Sequence[OrderState])
         changed, had = book.children(state), []
     allocated, placed = _below(changed, parent_ended=state.has_ended)
     had_allocated, had_placed = _below((child for child in had if child), parent_ended=state.has_ended)
-    return {
-        "I4: cumQty is the sum of what the children handed on": cum_qty == subtract(allocated, had_allocated),
-        "I4: placeQty is the sum of what the children count": place_qty == subtract(placed, had_placed),
-        "I4: placeQty does not exceed orderQty": state.order.place_qty <= state.quantity,
-    }
+    if cum_qty != subtract(allocated, had_allocated):
+        yield "I4: cumQty is the sum of what the children handed on"
+    if place_qty != subtract(placed, had_placed):
+        yield "I4: placeQty is the sum of what the children count"
+    if state.order.place_qty > state.quantity:
+        yield "I4: placeQty does not exceed orderQty"
 
 
 def _below(children: Iterable[OrderState], *, parent_ended: bool) -> tuple[Decimal, Decimal]:
@@ -126,14 +140,12 @@ def _below(children: Iterable[OrderState], *, parent_ended: bool) -> tuple[Decim
     return allocated, placed
 
 
-def _with_members(book: Book, state: OrderState) -> dict[str, bool]:
-    if not state.members:
-        return {}
+def _with_members(book: Book, state: OrderState) -> Iterator[str]:
     ordered = received = ZERO
     for member in book.members(state):
         ordered = add(ordered, member.quantity)
         received = add(received, member.order.cum_qty)
-    return {
-        "I4: orderQty of a group is the sum of its members'": state.quantity == ordered,
-        "I4: what the members got is what the group handed on": received == state.order.alloc_qty,
-    }
+    if state.quantity != ordered:
+        yield "I4: orderQty of a group is the sum of its members'"
+    if received != state.order.alloc_qty:
+        yield "I4: what the members got is what the group handed on"

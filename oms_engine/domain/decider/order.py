@@ -1,6 +1,5 @@
 """What does a command about an order decide? One function per command; asked only when every rule of it holds."""
 
-import hashlib
 from typing import Any
 
 from oms_engine.domain.commands import (
@@ -52,6 +51,7 @@ from oms_engine.domain.vocabulary import (
     State,
     TimeInForce,
 )
+from oms_engine.record import digest
 
 _TERMS = tuple(name for name in NewOrder.model_fields if name not in {"cum_qty", "order_id"})
 
@@ -75,17 +75,16 @@ def asked_hash(order: NewOrder, asset_class: AssetClass | None) -> str:
 
     An order that names no asset class is compared as one of the class that was derived when it was created.
     """
-    return _hash(terms_of(order, asset_class))
+    terms = terms_of(order, asset_class)
+    return digest({name: terms[name] for name in _COMPARED})
 
 
 def created_hash(order: OrderCreated) -> str:
     """The same hash of an order that was created."""
-    return _hash({name: getattr(order, name) for name in _TERMS})
+    return digest({name: getattr(order, name) for name in _COMPARED})
 
 
-def _hash(terms: dict[str, Any]) -> str:
-    compared = {name: terms[name] for name in _TERMS if name not in {"sending_time", "transact_time"}}
-    return hashlib.sha256(NewOrder.model_construct(**compared).model_dump_json(exclude_none=True).encode()).hexdigest()
+_COMPARED = tuple(name for name in _TERMS if name not in {"sending_time", "transact_time"})
 
 
 def create(facts: Facts[OrderCreateCmd], book: Book, new_id: NewId) -> str:
@@ -95,7 +94,7 @@ def create(facts: Facts[OrderCreateCmd], book: Book, new_id: NewId) -> str:
     parent = facts.parent()
     terms = terms_of(order, classify(order, facts.settings))
     terms["sending_time"] = order.sending_time or facts.now
-    created = OrderCreated.model_construct(
+    created = OrderCreated.of(
         **terms,
         order_id=order_id,
         session_id=facts.session_id,
@@ -106,7 +105,7 @@ def create(facts: Facts[OrderCreateCmd], book: Book, new_id: NewId) -> str:
     book.record(order_id, created)
     if facts.settings.routing == "auto" and created.handl_inst is HandlInst.AUTO:
         facts.machine.require(State.NEW, State.UNACK)
-        book.record(order_id, OrderPlaced(routing="auto", ex_destination=order.ex_destination))
+        book.record(order_id, OrderPlaced.of(routing="auto", ex_destination=order.ex_destination))
     follow(book, order_id)
     return stream_of(order_id)
 
@@ -119,7 +118,7 @@ def _role_below(parent: OrderState | None) -> Role:
 
 def place(facts: Facts[OrderPlaceCmd], book: Book, _: NewId) -> str:
     """The order goes to the market, and so do the orders above it."""
-    placed = OrderPlaced(routing="manual", ex_destination=facts.command.ex_destination)
+    placed = OrderPlaced.of(routing="manual", ex_destination=facts.command.ex_destination)
     return _happens(facts, book, placed)
 
 

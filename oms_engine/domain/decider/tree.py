@@ -114,7 +114,7 @@ def filled(state: OrderState, followed: str | None = None, exec_id: str | None =
     """OrderFilled for an order in the market that has got everything."""
     order = state.order
     if order.state in WORKING_STATES and order.cum_qty == order.order_qty:
-        return OrderFilled(cum_qty=order.cum_qty, avg_px=order.avg_px, exec_id=exec_id, followed_order_id=followed)
+        return OrderFilled.of(cum_qty=order.cum_qty, avg_px=order.avg_px, exec_id=exec_id, followed_order_id=followed)
     return None
 
 

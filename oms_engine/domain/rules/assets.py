@@ -51,11 +51,22 @@ def classify(order: NewOrder, settings: Settings) -> AssetClass:
     return AssetClass.EQUITY if _EQUITY_SYMBOL.fullmatch(symbol) else AssetClass.GENERIC
 
 
-def rules_of_class(facts: Facts[Any]) -> tuple[AssetRule, ...]:
-    """What the class of the order asked for demands, after what every class demands; nothing without an order."""
-    if facts.candidate is None:
+_OF_CLASS: dict[AssetClass, tuple[tuple[AssetRule, ...], tuple[AssetRule, ...]]] = {}
+"""Class -> its pack, and what is asked of its orders; made anew where the pack has changed."""
+
+
+def rules_of_class(asset_class: AssetClass | None) -> tuple[AssetRule, ...]:
+    """What a class demands of an order asked for, after what every class demands; nothing without an order.
+
+    The same tuple is returned as long as the pack of the class is the same.
+    """
+    if asset_class is None:
         return ()
-    return (*EVERY_CLASS, *PACKS.get(classify(facts.candidate, facts.settings), ()))
+    pack = PACKS.get(asset_class, ())
+    known = _OF_CLASS.get(asset_class)
+    if known is None or known[0] is not pack:
+        known = _OF_CLASS[asset_class] = (pack, (*EVERY_CLASS, *pack))
+    return known[1]
 
 
 def _is_pair(order: NewOrder, settings: Settings) -> bool:

@@ -59,6 +59,7 @@ _ENVELOPE: tuple[Rule[AnyFacts], ...] = (
         ),
         scope="every command",
         applies=lambda f: f.command.expected_version is not None and (bool(f.version) or f.command.creates),
+        needs="expected_version",
     ),
     rule(
         "ENV-06",
@@ -68,6 +69,7 @@ _ENVELOPE: tuple[Rule[AnyFacts], ...] = (
         lambda f: f"commandId {shown(f.command.command_id)} is malformed; use 1 to 64 of A-Z a-z 0-9 . _ -",
         scope="every command",
         applies=lambda f: f.command.command_id is not None,
+        needs="command_id",
     ),
     rule(
         "ENV-08",
@@ -94,7 +96,7 @@ def required(field: str, name: str, remedy: str) -> Rule[AnyFacts]:
 
 def _is_given(value: object) -> bool:
     """A blank text is absent; a number is given, also when it is 0."""
-    return value is not None and bool(str(value).strip())
+    return value is not None and (not isinstance(value, str) or bool(value.strip()))
 
 
 def order_exists(rule_id: str) -> Rule[AnyFacts]:
@@ -122,6 +124,7 @@ def printable(field: str, name: str, place: str | None = None) -> Rule[AnyFacts]
         lambda f: f"{field} {shown(_value(f, place, name))} has other than printable ASCII characters",
         scope="ids of other parties",
         applies=lambda f: bool(_value(f, place, name)),
+        needs=_given(place, name),
     )
 
 
@@ -135,6 +138,7 @@ def readable(field: str, name: str) -> Rule[AnyFacts]:
         lambda f: f"{field} {shown(_value(f, None, name))} has characters that cannot be seen; write it without them",
         scope="names of people",
         applies=lambda f: bool(_value(f, None, name)),
+        needs=name,
     )
 
 
@@ -157,6 +161,11 @@ def _value(facts: AnyFacts, place: str | None, name: str) -> Any:  # noqa: ANN40
     return getattr(part, name, None)
 
 
+def _given(place: str | None, name: str) -> str:
+    """How a field is called that is given in a command, or in a part of it."""
+    return f"{place}.{name}" if place else name
+
+
 def _digits(name: str, field: str, place: str | None) -> Rule[AnyFacts]:
     return rule(
         "ORD-17",
@@ -169,6 +178,7 @@ def _digits(name: str, field: str, place: str | None) -> Rule[AnyFacts]:
         ),
         scope="every decimal",
         applies=lambda f: _value(f, place, name) is not None,
+        needs=_given(place, name),
     )
 
 
@@ -182,6 +192,7 @@ def _length(name: str, field: str, place: str | None) -> Rule[AnyFacts]:
         lambda f: f"{field} has {len(_value(f, place, name))} characters; at most {most} are accepted, so shorten it",
         scope="every text",
         applies=lambda f: isinstance(_value(f, place, name), str),
+        needs=_given(place, name),
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from oms_engine.domain.catalogue import citation, description
@@ -68,7 +69,7 @@ def is_at_work(child: OrderState) -> bool:
     return child.order.state in WORKING_STATES or bool(child.order.pending_alloc_qty)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)  # not frozen: that would make every command pay for setting twenty fields
 class Facts(Generic[C_co]):
     """Everything the rules of one command may look at.
 
@@ -166,6 +167,7 @@ def rule(
     inputs: tuple[str, ...] = (),
     alone: bool = False,
     severity: Severity = Severity.REJECT,
+    needs: str = "",
 ) -> Rule[V]:
     """A rule of the catalogue; description and citation come from its row."""
     return Rule(
@@ -181,6 +183,7 @@ def rule(
         applies=applies,
         inputs=inputs,
         alone=alone,
+        needs=needs,
     )
 
 
@@ -188,7 +191,7 @@ class RulesAbout(Generic[V]):
     """Makes rules about one part of a command, such as its order; they are not asked of a command without that part."""
 
     def __init__(self, place: str, empty: V, scope: str) -> None:
-        self._place = place
+        self._part: Callable[[Facts[Any]], V | None] = attrgetter(place if place == "candidate" else f"command.{place}")
         self._empty = empty
         self._scope = scope
 
@@ -206,13 +209,14 @@ class RulesAbout(Generic[V]):
         severity: Severity = Severity.REJECT,
     ) -> Rule[Facts[Any]]:
         """A rule of the catalogue about the part and, beside it, the facts."""
+        read, empty = self._part, self._empty
 
         def asked(facts: Facts[Any]) -> bool:
-            part = self._part(facts)
+            part = read(facts)
             return part is not None and (applies is None or applies(part, facts))
 
         def part_of(facts: Facts[Any]) -> V:
-            return self._part(facts) or self._empty
+            return read(facts) or empty
 
         return rule(
             rule_id,
@@ -233,13 +237,13 @@ class RulesAbout(Generic[V]):
             rule_id,
             "OMS-VAL-003",
             field,
-            lambda part, _: getattr(part, name) is not None and bool(str(getattr(part, name)).strip()),
+            lambda part, _: _is_present(getattr(part, name)),
             lambda *_: f"{field} is missing; {remedy}",
         )
 
-    def _part(self, facts: Facts[Any]) -> V | None:
-        part: V | None = getattr(facts if self._place == "candidate" else facts.command, self._place)
-        return part
+
+def _is_present(value: object) -> bool:
+    return value is not None and (not isinstance(value, str) or bool(value.strip()))
 
 
 on_order = RulesAbout("candidate", NewOrder(), "OrderCreateCmd, OrderReplaceCmd")
