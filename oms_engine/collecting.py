@@ -76,18 +76,31 @@ class Ledger(Surroundings, Protocol):
     def next_position(self) -> int:
         """The position of the next event."""
 
-    def write(
-        self,
-        events: Sequence[StoredEvent],
-        states: Mapping[str, StreamState],
-        main: str,
-        command_id: str,
-        payload_hash: str,
-    ) -> str:
+    def write(self, decided: "Decided") -> str:
         """Write events, read model and idempotency key, and commit; returns what became of them, as a sentence."""
 
     def publish(self, events: Sequence[StoredEvent]) -> list[str]:
         """Hand the events to whoever listens; returns what went wrong, as sentences."""
+
+
+class Decided(NamedTuple):
+    """What a command decided, as it is written.
+
+    Attributes:
+        command_id: Key of the command.
+        payload_hash: Hash of what it asked.
+        main: Its main stream.
+        events: What happened, in the order in which it is stored.
+        before: The streams that changed, as the command found them; None for one that it began.
+        after: The same streams with the events.
+    """
+
+    command_id: str
+    payload_hash: str
+    main: str
+    events: Sequence[StoredEvent]
+    before: Mapping[str, StreamState | None]
+    after: Mapping[str, StreamState]
 
 
 class Caller(NamedTuple):

@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, Self
 
+from oms_engine.collecting import Decided
 from oms_engine.domain.catalogue import violation
 from oms_engine.domain.commands import Command, CommandResult, Draft, OrderCancelCmd, parse
 from oms_engine.domain.events import StoredEvent, stream_of
 from oms_engine.domain.filters import Where, read_query
 from oms_engine.domain.lifecycle import NextState, TransitionCheck, check_path, next_states, read_profile, read_states
-from oms_engine.domain.model import Execution, Order, OrderState, SettingsState, StreamState
+from oms_engine.domain.model import Execution, Order, OrderState, SettingsState
 from oms_engine.domain.rules.envelope import ID_FORM
 from oms_engine.domain.rules.facts import OpenOrder
 from oms_engine.domain.rules.order import obstacles
@@ -23,7 +24,7 @@ from oms_engine.errors import Refused, SettingsError, StoreError, problem_of, sh
 from oms_engine.framework.orchestration import PipelineResult, TaskOrchestrator
 from oms_engine.results import Outcome, accepted, refused, repeated, store_failed
 from oms_engine.settings import FIXED_AT_OPENING, Settings
-from oms_engine.storage.event_store import MEMORY, EventStore, translated
+from oms_engine.storage.event_store import MEMORY, TRANSLATED, EventStore
 from oms_engine.storage.projections import Progress, project, rebuild, refill
 from oms_engine.storage.queries import (
     Page,
@@ -528,23 +529,17 @@ class _Unit:
     def recent_commands(self) -> int:
         return self._recent
 
-    def write(
-        self,
-        events: Sequence[StoredEvent],
-        states: Mapping[str, StreamState],
-        main: str,
-        command_id: str,
-        payload_hash: str,
-    ) -> str:
-        with translated():
-            self._store.append(events)
-            project(self._store.connection, events, states)
-            self._store.remember(command_id, payload_hash, main, events)
-        self._store.hold(states)
+    def write(self, decided: Decided) -> str:
+        store = self._store
+        with TRANSLATED:
+            store.append(decided.events)
+            project(store.connection, decided.events, decided.after, decided.before)
+            store.remember(decided.command_id, decided.payload_hash, decided.main, decided.events)
+        store.hold(decided.after)
         if self._nested:
-            self._store.release()
+            store.release()
         elif not self.dry_run:
-            self._store.commit()
+            store.commit()
         return "dry run: nothing is stored" if self.dry_run else ""
 
     def publish(self, events: Sequence[StoredEvent]) -> list[str]:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from oms_engine.collecting import Decided
 from oms_engine.domain.commands import (
     Command,
     CommandResult,
@@ -54,13 +55,17 @@ class Outcome(NamedTuple):
 
 def _reports(finished: PipelineResult) -> tuple[TaskReport, ...]:
     return tuple(
-        TaskReport.of(
-            name=result.task_name,
-            status=result.status,
-            message=_without_internals(result.message, result.exception),
-            duration_micros=result.duration_micros,
-        )
-        for result in finished.task_results
+        [
+            TaskReport.made(
+                {
+                    "name": result.task_name,
+                    "status": result.status,
+                    "message": _without_internals(result.message, result.exception),
+                    "duration_micros": result.duration_micros,
+                }
+            )
+            for result in finished.task_results
+        ]
     )
 
 
@@ -140,20 +145,16 @@ def _name(about: MainObject | None) -> str:
 
 def accepted(context: OrderTaskContext, finished: PipelineResult) -> Outcome:
     """The answer to a command that was carried out."""
-    state = context.after
-    assert state is not None  # noqa: S101 - a pipeline that succeeded decided
-    after = _object(context, state, context.events)
-    main = [event for event in context.events if event.stream_id == context.main]
-    others = tuple(
-        Moved(before.order if before else None, moved.order)
-        for stream, moved in context.states.items()
-        if stream != context.main and isinstance(moved, OrderState)
-        for before in (context.found_before[moved.order.order_id],)
-    )
+    decided, state = context.decided, context.after
+    assert decided is not None  # noqa: S101 - a pipeline that succeeded decided
+    assert state is not None  # noqa: S101 - as above
+    after = _object(context, state, decided.events)
+    others = _followers(decided) if len(decided.after) > 1 else ()
+    happened = ", ".join([event.type for event in decided.events if event.stream_id == decided.main])
     result = CommandResult.of(
         id=_object_id(context.command, after),
         status=CommandStatus.OK,
-        message=f"{_name(after)}: {', '.join(event.type for event in main)}"
+        message=f"{_name(after)}: {happened}"
         + (f"; {len(others)} more orders followed" if len(others) > 1 else "")
         + (f"; order {others[0].after.order_id} followed" if len(others) == 1 else "")
         + (" (dry run)" if context.dry_run else ""),
@@ -163,6 +164,15 @@ def accepted(context: OrderTaskContext, finished: PipelineResult) -> Outcome:
         tasks=_reports(finished),
     )
     return Outcome(result, _object(context, context.before, ()), after, context.dry_run, others)
+
+
+def _followers(decided: Decided) -> tuple[Moved, ...]:
+    moved = []
+    for stream, after in decided.after.items():
+        before = decided.before[stream]
+        if stream != decided.main and isinstance(after, OrderState):
+            moved.append(Moved(before.order if isinstance(before, OrderState) else None, after.order))
+    return tuple(moved)
 
 
 def repeated(

@@ -1,11 +1,11 @@
 """Which tasks answer a command, and which rules does each ask? One table of workflows, one pipeline of seven tasks."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from oms_engine.collecting import Caller, Ledger, Recorded, before_of, collect
+from oms_engine.collecting import Caller, Decided, Ledger, Recorded, before_of, collect
 from oms_engine.domain.catalogue import in_catalogue_order
 from oms_engine.domain.commands import (
     ENVELOPE_FIELDS,
@@ -22,7 +22,7 @@ from oms_engine.domain.decider.invariants import broken_invariants
 from oms_engine.domain.decider.order import asked_hash
 from oms_engine.domain.events import StoredEvent, stream_of
 from oms_engine.domain.lifecycle import MACHINES
-from oms_engine.domain.model import OrderState, SettingsState, StreamState
+from oms_engine.domain.model import SettingsState, StreamState
 from oms_engine.domain.rules import execution, group, order, quote, replace, risk, settings
 from oms_engine.domain.rules.assets import classify, rules_of_class
 from oms_engine.domain.rules.envelope import EVERY_COMMAND, ID_FORM, MAX_SHORT_TEXT
@@ -165,13 +165,9 @@ class OrderTaskContext(TaskContext):
         correlation = command.correlation_id if command else None
         self.correlation_id = correlation if correlation and len(correlation) <= MAX_SHORT_TEXT else self.command_id
         self.dry_run = dry_run
-        self.payload_hash = hash_of(command) if command else ""
         self.facts: Facts[Any] | None = None
-        self.main = ""
         self.before: StreamState | None = None
-        self.states: Mapping[str, StreamState] = {}
-        self.found_before: dict[str, OrderState | None] = {}
-        self.events: tuple[StoredEvent, ...] = ()
+        self.decided: Decided | None = None
         self.violations: tuple[Violation, ...] = ()
         self.broken: tuple[str, ...] = ()
         self.asked: tuple[tuple[AnyRule, ...], ...] | None = None
@@ -186,7 +182,12 @@ class OrderTaskContext(TaskContext):
     @property
     def after(self) -> StreamState | None:
         """The main stream after the command; None until it is decided."""
-        return self.states.get(self.main)
+        return self.decided.after.get(self.decided.main) if self.decided else None
+
+    @property
+    def events(self) -> Sequence[StoredEvent]:
+        """What happened; nothing until it is decided."""
+        return self.decided.events if self.decided else ()
 
 
 def hash_of(command: Command) -> str:
@@ -372,10 +373,10 @@ def _business_rules(context: OrderTaskContext) -> TaskResult | None:
     if found.violations:
         return _refuse(context, found.violations)
     book = Book(context.ledger, _stamp(context), context.ledger.next_position(), context.machine, context.settings)
-    context.main = decide(context.known_facts, book, context.new_id)
-    context.events = book.events(context.main)
-    context.states = book.touched()
-    context.found_before = book.orders_before()
+    main = decide(context.known_facts, book, context.new_id)
+    context.decided = Decided(
+        context.command_id, hash_of(context.known_facts.command), main, book.events(main), book.found(), book.touched()
+    )
     context.broken = tuple(broken_invariants(book))
     if context.broken:
         return TaskResult.failed("; ".join(context.broken))
@@ -401,9 +402,9 @@ def _risk_check(context: OrderTaskContext) -> TaskResult | None:
 
 
 def _persist_order(context: OrderTaskContext) -> TaskResult | None:
-    return TaskResult.success(
-        context.ledger.write(context.events, context.states, context.main, context.command_id, context.payload_hash)
-    )
+    assert context.decided is not None  # noqa: S101 - the task before decided
+    told = context.ledger.write(context.decided)
+    return TaskResult.success(told) if told else None
 
 
 def _publish_event(context: OrderTaskContext) -> TaskResult | None:

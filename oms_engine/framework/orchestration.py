@@ -64,6 +64,7 @@ class TaskResult(NamedTuple):
 
 
 _SUCCESS = TaskResult.success()
+_result: Callable[[tuple[Any, ...]], TaskResult] = TaskResult._make
 
 
 class TaskContext:
@@ -373,7 +374,7 @@ class TaskOrchestrator:
         status, _, message, warnings, errors, exception, _ = _outcome(task, context)
         ended = self._timer()
         micros = (ended - started) // _NANOS_PER_MICRO
-        return TaskResult(status, task.name, message, warnings, errors, exception, micros), ended
+        return _result((status, task.name, message, warnings, errors, exception, micros)), ended
 
     def _run_block(self, block: ParallelBlock[C], context: C) -> list[TaskResult]:
         branches = [_Branch(context) for _ in block.tasks]

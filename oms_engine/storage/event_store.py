@@ -7,7 +7,7 @@ a command reads stays true until it commits.
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -155,28 +155,44 @@ class EventStore:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Read with one consistent view of the store; other readers of this process wait."""
         if self._read_with is None or self._writer == threading.get_ident():
-            with self._lock, translated():
+            with self._lock, TRANSLATED:
                 yield from _in_view(self.connection)
         else:
-            with self._read_lock, translated():
+            with self._read_lock, TRANSLATED:
                 yield from _in_view(self._view)
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
+    def writing(self) -> AbstractContextManager[None]:
         """Hold the write lock of the database; what was not committed when the block ends is rolled back."""
-        with self._lock, translated():
-            self.connection.execute("BEGIN IMMEDIATE")
-            self._writer = threading.get_ident()
-            try:
-                self._open = {}
+        return _Writing(self)
+
+    def begin(self) -> None:
+        """Take the write lock; `writing` does that."""
+        self._lock.acquire()
+        try:
+            with TRANSLATED:
+                self.connection.execute("BEGIN IMMEDIATE")
+        except BaseException:
+            self._lock.release()
+            raise
+        self._writer = threading.get_ident()
+        self._open = {}
+        try:
+            with TRANSLATED:
                 self._look_who_wrote()
-                yield
-            finally:
-                self._writer = self._open = None
-                self._trial.clear()
-                if self.connection.in_transaction:
-                    self._head = self._found
-                    self.connection.execute("ROLLBACK")
+        except BaseException:
+            self.end()
+            raise
+
+    def end(self) -> None:
+        """Give the write lock back; `writing` does that."""
+        try:
+            self._writer = self._open = None
+            self._trial.clear()
+            if self.connection.in_transaction:
+                self._head = self._found
+                self.connection.execute("ROLLBACK")
+        finally:
+            self._lock.release()
 
     def _look_who_wrote(self) -> None:
         """What is remembered holds to its end only where nobody else has written since."""
@@ -189,7 +205,7 @@ class EventStore:
 
     def commit(self) -> None:
         """Make everything written in the open transaction durable."""
-        with translated():
+        with TRANSLATED:
             self.connection.execute("COMMIT")
         self._found = self._head
         self._remember(self._open or {})
@@ -431,18 +447,43 @@ def _is_busy(error: sqlite3.Error) -> bool:
     return "locked" in str(error) or "busy" in str(error)
 
 
-@contextmanager
-def translated() -> Iterator[None]:
+class _Translated:
     """SQLite's errors as ours: a busy file, a failed write, an unusable store. No SQL and no path leaves with them."""
-    try:
-        yield
-    except StoreError:
-        raise
-    except sqlite3.OperationalError as error:
-        if _is_busy(error):
-            raise StoreBusy("another process holds the write lock of the database; send the command again") from error
-        raise StoreUnavailable("the database could not be read or written") from error
-    except sqlite3.IntegrityError as error:
-        raise StoreRolledBack("the database refused a row; everything was rolled back") from error
-    except sqlite3.Error as error:
-        raise StoreUnavailable("the database could not be read or written") from error
+
+    __slots__ = ()
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, sqlite3.Error):
+            raise _as_ours(error) from error
+
+
+def _as_ours(error: sqlite3.Error) -> StoreError:
+    if isinstance(error, sqlite3.OperationalError) and _is_busy(error):
+        return StoreBusy("another process holds the write lock of the database; send the command again")
+    if isinstance(error, sqlite3.IntegrityError):
+        return StoreRolledBack("the database refused a row; everything was rolled back")
+    return StoreUnavailable("the database could not be read or written")
+
+
+TRANSLATED = _Translated()
+"""What every access to the database is wrapped in; a class, because a generator costs as much as a statement."""
+
+
+class _Writing:
+    """The block in which the write lock of a store is held."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        self._store.begin()
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        with TRANSLATED:
+            self._store.end()
+        if isinstance(error, sqlite3.Error):
+            raise _as_ours(error) from error

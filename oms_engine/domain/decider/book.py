@@ -143,13 +143,9 @@ class Book:
         """Every stream that changed, as it is now."""
         return dict(self._after)
 
-    def orders_before(self) -> dict[str, OrderState | None]:
-        """The orders that changed, as the command found them; None for one that it created."""
-        return {
-            state.order.order_id: self.before(state.order.order_id)
-            for state in self._after.values()
-            if isinstance(state, OrderState)
-        }
+    def found(self) -> dict[str, StreamState | None]:
+        """Every stream that changed, as the command found it; None for one that it began."""
+        return {stream: self._before[stream] for stream in self._after}
 
     def events(self, main: str) -> tuple[StoredEvent, ...]:
         """What happened, in the order in which it is stored: main stream, ancestors upwards, then the rest by id.
