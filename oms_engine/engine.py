@@ -496,6 +496,7 @@ class _Unit:
         self.command = store.command
         self.client_order_id = store.client_order_id
         self.orders_with_execution = store.orders_with_execution
+        self.order = store.load
         self.quotes = store.quotes
         self.next_position = store.next_position
 
@@ -506,9 +507,6 @@ class _Unit:
         self._recent = self._pace.count(context.session_id, context.now) + 1
         if not self.dry_run:
             self._pace.note(context.session_id, context.now)
-
-    def order(self, order_id: str) -> OrderState | None:
-        return self._store.load(order_id)
 
     def request_of(self, quote_id: str) -> str | None:
         return quote_request_of(self._store.connection, quote_id)

@@ -207,8 +207,7 @@ def canonical_json(value: object) -> str:
 
 def digest(values: Mapping[str, object]) -> str:
     """A hash of values: equal ones have the same, whatever the order of their names and whether null is written out."""
-    text = json.dumps(_without_nulls(values), default=_hashed, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(_CANONICAL.encode(_without_nulls(values)).encode()).hexdigest()[:32]
 
 
 def _hashed(value: object) -> object:
@@ -217,6 +216,9 @@ def _hashed(value: object) -> object:
     if isinstance(value, Decimal):
         return plain(value)
     return instant_text(value) if isinstance(value, datetime) else str(value)
+
+
+_CANONICAL = json.JSONEncoder(default=_hashed, sort_keys=True, separators=(",", ":"))
 
 
 def _without_nulls(values: Mapping[str, object]) -> dict[str, object]:

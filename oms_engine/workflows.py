@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 from oms_engine.collecting import Caller, Decided, Ledger, Recorded, before_of, collect
 from oms_engine.domain.catalogue import in_catalogue_order
 from oms_engine.domain.commands import (
-    ENVELOPE_FIELDS,
     PARTS,
     Command,
     Draft,
     OrderCancelRejectCmd,
     OrderCreateCmd,
     OrderReplaceRejectCmd,
+    SettingsChangeCmd,
 )
 from oms_engine.domain.decider.book import Book, NewId, Stamp
 from oms_engine.domain.decider.decisions import decide
@@ -192,8 +192,9 @@ class OrderTaskContext(TaskContext):
 
 def hash_of(command: Command) -> str:
     """A hash of what a command asks, without its envelope."""
-    asked = {name: value for name, value in command.__dict__.items() if name not in ENVELOPE_FIELDS}
-    return digest({"type": command.type, "version": command.version, "payload": asked})
+    if isinstance(command, SettingsChangeCmd):  # its payload is an object, and those have no order
+        return digest({"type": command.type, "changes": command.changes})
+    return hashlib.sha256(f"{command.type} {command.payload_json()}".encode()).hexdigest()[:32]
 
 
 def asks_the_same(recorded: Recorded, command: Command) -> bool:
@@ -214,7 +215,8 @@ def _refuse(context: OrderTaskContext, violations: Iterable[Violation]) -> TaskR
 
 
 def _ask(context: OrderTaskContext, task: int) -> ValidationResult:
-    return validate(_rules(context, task), context.known_facts, malformed=context.draft.malformed)
+    rules = (context.asked or _rules_by_task(context))[task]
+    return validate(rules, context.known_facts, malformed=context.draft.malformed)
 
 
 class _Shape(NamedTuple):
@@ -238,20 +240,20 @@ _ASKED: dict[_Shape, _Asked] = {}
 """Commands come in few shapes, so what is asked of them is chosen once."""
 
 
-def _rules(context: OrderTaskContext, task: int) -> tuple[AnyRule, ...]:
-    """The rules of the command that a task owns, those of the order's asset class among them."""
-    if context.asked is None:
-        facts = context.known_facts
-        command = facts.command
-        part = getattr(command, PARTS[command.type]) if command.type in PARTS else None
-        shape = _Shape(
-            command.type,
-            classify(facts.candidate, facts.settings) if facts.candidate else None,
-            frozenset(command.model_fields_set),
-            frozenset(part.model_fields_set) if part else frozenset(),
-        )
-        context.asked = _asked(shape)
-    return context.asked[task]
+def _rules_by_task(context: OrderTaskContext) -> tuple[tuple[AnyRule, ...], ...]:
+    """The rules of the command by the task that owns them, those of the order's asset class among them."""
+    facts = context.known_facts
+    command, candidate = facts.command, facts.candidate
+    name = PARTS.get(command.type)
+    part = candidate or (getattr(command, name) if name else None)
+    shape = _Shape(
+        command.type,
+        classify(candidate, facts.settings) if candidate else None,
+        frozenset(command.model_fields_set),
+        frozenset(part.model_fields_set) if part else frozenset(),
+    )
+    context.asked = _asked(shape)
+    return context.asked
 
 
 def _asked(shape: _Shape) -> tuple[tuple[AnyRule, ...], ...]:
@@ -265,9 +267,20 @@ def _asked(shape: _Shape) -> tuple[tuple[AnyRule, ...], ...]:
 
 
 def _choose(shape: _Shape, task: int, of_class: tuple[AnyRule, ...]) -> tuple[AnyRule, ...]:
-    given = shape.fields | {f"{PARTS.get(shape.command_type)}.{name}" for name in shape.fields_of_part}
+    parts = ("candidate", PARTS.get(shape.command_type))
+    given = shape.fields | {f"{part}.{name}" for name in shape.fields_of_part for part in parts}
     owned = (rule for rule in of_class if _OWNERS.get(rule.code, FIELDS) == task)
     return chosen((*_BY_TASK[shape.command_type][task], *owned), given)
+
+
+def _answer(context: OrderTaskContext, found: ValidationResult) -> TaskResult | None:
+    """What a task says that found this: a refusal, warnings, or nothing."""
+    if found.violations:
+        return _refuse(context, found.violations)
+    return _told(warning.message for warning in found.warnings) if found.warnings else None
+
+
+_NO_RISK = TaskResult.skipped("no risk rule applies to this command")
 
 
 def _told(warnings: Iterable[str]) -> TaskResult | None:
@@ -296,7 +309,7 @@ def _validate_transaction(context: OrderTaskContext) -> TaskResult | None:
         return _refuse(context, violations)
     if context.draft.envelope or violations:
         return _refuse(context, (*context.draft.envelope, *violations))
-    return _told(warning.message for warning in found.warnings)
+    return _answer(context, found)
 
 
 def _caller(context: OrderTaskContext) -> Caller:
@@ -336,6 +349,8 @@ def _validate_order(context: OrderTaskContext) -> TaskResult | None:
     violations = (*context.draft.payload, *found.violations)
     if violations:
         return _refuse(context, violations)
+    if not (context.draft.ignored or found.warnings):
+        return None
     ignored = ", ".join(context.draft.ignored)
     told = [f"ignored, because only the system sets them: {ignored}"] if ignored else []
     return _told((*told, *(warning.message for warning in found.warnings)))
@@ -346,10 +361,7 @@ def _state_transition(context: OrderTaskContext) -> TaskResult | None:
     if late is not None:
         context.repeat = late
         return TaskResult.success(late.message)
-    found = _ask(context, LIFECYCLE)
-    if found.violations:
-        return _refuse(context, found.violations)
-    return _told(warning.message for warning in found.warnings)
+    return _answer(context, _ask(context, LIFECYCLE))
 
 
 def _late_answer(context: OrderTaskContext) -> Repeat | None:
@@ -380,7 +392,7 @@ def _business_rules(context: OrderTaskContext) -> TaskResult | None:
     context.broken = tuple(broken_invariants(book))
     if context.broken:
         return TaskResult.failed("; ".join(context.broken))
-    return _told(warning.message for warning in found.warnings)
+    return _answer(context, found)
 
 
 def _stamp(context: OrderTaskContext) -> Stamp:
@@ -395,10 +407,13 @@ def _stamp(context: OrderTaskContext) -> Stamp:
 
 
 def _risk_check(context: OrderTaskContext) -> TaskResult | None:
-    found = _ask(context, RISK)
-    if found.violations:
-        return _refuse(context, found.violations)
-    return _told(warning.message for warning in found.warnings)
+    facts = context.known_facts
+    rules = [
+        rule for rule in (context.asked or _rules_by_task(context))[RISK] if rule.applies is None or rule.applies(facts)
+    ]
+    if not rules:
+        return _NO_RISK
+    return _answer(context, validate(rules, facts, malformed=context.draft.malformed))
 
 
 def _persist_order(context: OrderTaskContext) -> TaskResult | None:
@@ -429,11 +444,6 @@ def _step(
     return Task.of(name, function, precondition=precondition, skip_reason=reason)
 
 
-def _has_risk_rules(context: OrderTaskContext) -> bool:
-    facts = context.facts
-    return _is_new(context) and any(rule.applies is None or rule.applies(facts) for rule in _rules(context, RISK))
-
-
 PIPELINE: TaskPipeline[OrderTaskContext] = (
     TaskPipeline[OrderTaskContext]
     .builder("OrderProcessing")
@@ -441,9 +451,7 @@ PIPELINE: TaskPipeline[OrderTaskContext] = (
     .add_task(_step("ValidateOrder", _validate_order, reason="nothing to do: the command was carried out before"))
     .add_task(_step("StateTransition", _state_transition, reason="nothing to do: the command was carried out before"))
     .add_task(_step("BusinessRules", _business_rules))
-    .add_task(
-        _step("RiskCheck", _risk_check, precondition=_has_risk_rules, reason="no risk rule applies to this command")
-    )
+    .add_task(_step("RiskCheck", _risk_check))
     .add_task(_step("PersistOrder", _persist_order))
     .add_task(
         _step(

@@ -71,8 +71,13 @@ class Command(Record):
         """What is asked, without the envelope."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True, exclude=set(ENVELOPE_FIELDS))
 
+    def payload_json(self) -> str:
+        """The same as JSON text, always in the order of the fields."""
+        return self.__pydantic_serializer__.to_json(self, by_alias=True, exclude_none=True, exclude=_ENVELOPE).decode()
+
 
 ENVELOPE_FIELDS = frozenset(Command.model_fields)
+_ENVELOPE = set(ENVELOPE_FIELDS)
 
 
 class OrderCommand(Command):

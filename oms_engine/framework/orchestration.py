@@ -64,7 +64,6 @@ class TaskResult(NamedTuple):
 
 
 _SUCCESS = TaskResult.success()
-_result: Callable[[tuple[Any, ...]], TaskResult] = TaskResult._make
 
 
 class TaskContext:
@@ -210,6 +209,8 @@ class Task(ABC, Generic[C]):
 
 
 class _FunctionTask(Task[C]):
+    """A task whose methods are the functions it was made from: a run then calls them and nothing in between."""
+
     def __init__(
         self,
         name: str,
@@ -221,14 +222,13 @@ class _FunctionTask(Task[C]):
         self.name = name
         self.order = order
         self.skip_reason = skip_reason
-        self._function = function
-        self._precondition = precondition
-
-    def precondition(self, context: C) -> bool:
-        return self._precondition is None or self._precondition(context)
+        self.execute = function  # type: ignore[method-assign,assignment] # see above
+        if precondition is not None:
+            self.precondition = precondition  # type: ignore[method-assign,assignment] # as above
 
     def execute(self, context: C) -> TaskResult | None:
-        return self._function(context)
+        """Hidden by the function."""
+        raise NotImplementedError
 
 
 @dataclass(frozen=True)  # no slots: with them ParallelBlock[Context](...) raises in Python 3.11
@@ -371,10 +371,20 @@ class TaskOrchestrator:
 
     def _run_task(self, task: Task[C], context: C, started: int) -> tuple[TaskResult, int]:
         """The result of a task and the time of its end; both times in nanoseconds."""
-        status, _, message, warnings, errors, exception, _ = _outcome(task, context)
+        try:
+            told = task.execute(context) if task.precondition(context) else _skipped(task)
+        except Exception as error:  # noqa: BLE001 - the outer edge of every task: whatever it raises is its result
+            told = TaskResult.failed(str(error) or type(error).__name__, exception=error)
+        if told is None:
+            told = _SUCCESS
+        elif not isinstance(told, TaskResult):
+            told = TaskResult.failed(
+                f"the task returned a {type(told).__name__}; only a TaskResult or None is an answer"
+            )
         ended = self._timer()
+        status, _, message, warnings, errors, exception, _ = told
         micros = (ended - started) // _NANOS_PER_MICRO
-        return _result((status, task.name, message, warnings, errors, exception, micros)), ended
+        return TaskResult(status, task.name, message, warnings, errors, exception, micros), ended
 
     def _run_block(self, block: ParallelBlock[C], context: C) -> list[TaskResult]:
         branches = [_Branch(context) for _ in block.tasks]
@@ -406,15 +416,5 @@ def _too_late(result: TaskResult, names: Sequence[str]) -> TaskResult:
     return result._replace(status=TaskStatus.FAILED, message=message, errors=(*result.errors, message))
 
 
-def _outcome(task: Task[C], context: C) -> TaskResult:
-    try:
-        if not task.precondition(context):
-            return TaskResult.skipped(task.skip_reason or "the precondition is not met")
-        result = task.execute(context)
-    except Exception as error:  # noqa: BLE001 - the outer edge of every task: whatever it raises is its result
-        return TaskResult.failed(str(error) or type(error).__name__, exception=error)
-    if result is None:
-        return _SUCCESS
-    if not isinstance(result, TaskResult):
-        return TaskResult.failed(f"the task returned a {type(result).__name__}; only a TaskResult or None is an answer")
-    return result
+def _skipped(task: Task[C]) -> TaskResult:
+    return TaskResult.skipped(task.skip_reason or "the precondition is not met")

@@ -197,6 +197,9 @@ class ValidationResult:
         return not self.violations
 
 
+_CLEAN = ValidationResult()
+
+
 def chosen(rules: Iterable[Rule[T]], given: Collection[str]) -> tuple[Rule[T], ...]:
     """The rules that have to be asked where only this is given."""
     return tuple(rule for rule in rules if not rule.needs or rule.needs in given)
@@ -231,4 +234,4 @@ def validate(
         found.append(failed.violation(subject))
         if failed.alone or (fail_fast and found is violations):
             break
-    return ValidationResult(tuple(violations), tuple(warnings))
+    return ValidationResult(tuple(violations), tuple(warnings)) if violations or warnings else _CLEAN

@@ -113,30 +113,31 @@ class Book:
     def _happen(self, stream: str, events: Sequence[Event], cause: str | None = None) -> None:
         """Let these events happen to a stream whose state before is known."""
         change = evolver_of(stream)
+        stamp = self._stamp
+        state = self._after.get(stream) or self._before[stream]
+        version = state.version if state else 0
         for event in events:
-            state = self._after.get(stream) or self._before[stream]
+            version += 1
             stored = StoredEvent.made(
                 {
                     "position": self._position + len(self._events),
                     "stream_id": stream,
-                    "version": (state.version if state else 0) + 1,
+                    "version": version,
                     "type": event.type,
                     "schema_version": 1,
                     "payload": event,
-                    "command_id": self._stamp.command_id,
-                    "correlation_id": self._stamp.correlation_id,
-                    "causation_id": self._cause(cause),
-                    "actor": self._stamp.actor,
-                    "recorded_at": self._stamp.recorded_at,
+                    "command_id": stamp.command_id,
+                    "correlation_id": stamp.correlation_id,
+                    "causation_id": stamp.causation_id if cause is None else self._cause(cause),
+                    "actor": stamp.actor,
+                    "recorded_at": stamp.recorded_at,
                 }
             )
-            self._after[stream] = change(state, stored)
+            state = self._after[stream] = change(state, stored)
             self._events.append(stored)
 
-    def _cause(self, order_id: str | None) -> str:
-        """What brought an event about: the command, or the last event of the order that it follows."""
-        if order_id is None:
-            return self._stamp.causation_id
+    def _cause(self, order_id: str) -> str:
+        """The last event of the order whose change brought an event about."""
         return f"{stream_of(order_id)}@{self.order(order_id).version}"
 
     def touched(self) -> dict[str, StreamState]:
@@ -153,6 +154,8 @@ class Book:
         Where that is not the order in which it was decided, the events get other positions; the states that `touched`
         gives are folded anew, because an order knows the position that created it.
         """
+        if len(self._after) == 1:
+            return tuple(self._events)
         ranks = {stream: rank for rank, stream in enumerate(self._write_order(main))}
         ordered = sorted(self._events, key=lambda stored: ranks[stored.stream_id])
         if any(stored.position != self._position + index for index, stored in enumerate(ordered)):

@@ -23,7 +23,6 @@ from oms_engine.domain.events import (
     OrderCancelRejected,
     OrderCancelRequested,
     OrderClosed,
-    OrderCreated,
     OrderExpired,
     OrderFilled,
     OrderGrouped,
@@ -159,7 +158,6 @@ def fold(events: Iterable[Happened], state: OrderState | None = None) -> OrderSt
     return state if draft is None or last is None else draft.finished(last)
 
 
-_TERMS = tuple(name for name in OrderCreated.model_fields if name != "transact_time")
 _UNTOUCHED: dict[str, Any] = {
     "state": State.NEW,
     "cancel_state": None,
@@ -181,7 +179,7 @@ _UNTOUCHED: dict[str, Any] = {
 def _created(event: Any, stored: Happened) -> OrderState:  # noqa: ANN401 - what has the attributes of OrderCreated
     assert stored.type == "OrderCreated"  # noqa: S101 - the store keeps the first event of a stream
     is_group = event.role is Role.GROUP
-    order = {name: getattr(event, name) for name in _TERMS} | _UNTOUCHED
+    order = {**event.__dict__, **_UNTOUCHED}
     order["id"] = stored.position
     order["version"] = stored.version
     order["leaves_qty"] = event.order_qty
@@ -313,7 +311,6 @@ def _reopened(draft: Draft, _event: OrderReopened, _: Happened) -> None:
     draft.order["state"] = State.LIVE
 
 
-_FILL = tuple(ExecutionCreated.model_fields)
 _AS_REPORTED: dict[str, Any] = {
     "status": ExecutionStatus.ACTIVE,
     "orig_last_qty": None,
@@ -326,7 +323,7 @@ _AS_REPORTED: dict[str, Any] = {
 
 
 def _executed(draft: Draft, event: ExecutionCreated, stored: Happened) -> None:
-    fill = {name: getattr(event, name) for name in _FILL} | _AS_REPORTED
+    fill = {**event.__dict__, **_AS_REPORTED}
     fill["id"] = stored.position
     fill["received_at"] = stored.recorded_at
     draft.own("executions")[event.exec_id] = Execution.made(fill)

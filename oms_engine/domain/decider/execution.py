@@ -17,7 +17,7 @@ from oms_engine.domain.events import (
     OrderAccepted,
     stream_of,
 )
-from oms_engine.domain.model import Execution, ExecutionReport, Lot
+from oms_engine.domain.model import Execution, Lot
 from oms_engine.domain.quantities import add, average, notional, subtract
 from oms_engine.domain.rules.execution import BackFacts, approver, execution_of, granted_level, requester
 from oms_engine.domain.rules.facts import Facts
@@ -45,15 +45,13 @@ def _created(facts: Facts[ExecutionCreateCmd]) -> ExecutionCreated:
     assert fill.last_qty is not None  # noqa: S101 - EX-03 holds
     assert fill.last_px is not None  # noqa: S101 - EX-03 holds
     cum_qty = add(state.order.cum_qty, fill.last_qty)
-    given = {name: getattr(fill, name) for name in ExecutionReport.model_fields}
+    given = {**fill.__dict__}
     given["exec_type"] = fill.exec_type or "F"
     given["transact_time"] = fill.transact_time or facts.now
-    return ExecutionCreated.of(
-        **given,
-        cum_qty=cum_qty,
-        leaves_qty=subtract(state.quantity, cum_qty),
-        avg_px=average(add(state.notional, notional(fill.last_qty, fill.last_px)), cum_qty),
-    )
+    given["cum_qty"] = cum_qty
+    given["leaves_qty"] = subtract(state.quantity, cum_qty)
+    given["avg_px"] = average(add(state.notional, notional(fill.last_qty, fill.last_px)), cum_qty)
+    return ExecutionCreated.made(given)
 
 
 def whack(facts: Facts[ExecutionWhackCmd], book: Book, _: NewId) -> str:

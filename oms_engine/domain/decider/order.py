@@ -61,7 +61,8 @@ def terms_of(order: NewOrder, asset_class: AssetClass | None) -> dict[str, Any]:
 
     The asset class is that of the order, or the one that was derived for it.
     """
-    terms = {name: getattr(order, name) for name in _TERMS}
+    terms = {**order.__dict__}
+    del terms["cum_qty"], terms["order_id"]
     terms["time_in_force"] = order.time_in_force or TimeInForce.DAY
     terms["handl_inst"] = order.handl_inst or HandlInst.AUTO
     terms["asset_class"] = order.asset_class or asset_class

@@ -172,6 +172,7 @@ EVERY_CLASS: tuple[AssetRule, ...] = _pack(
             "only funds are ordered by amount, so give orderQty"
         ),
         applies=lambda o, _: o.cash_order_qty is not None,
+        needs="cash_order_qty",
     ),
 )
 """What is asked of an order of any class."""
@@ -215,6 +216,7 @@ _DERIVATIVE = _pack(
         lambda o, _: o.put_or_call in {_PUT, _CALL},
         lambda o, _: f"putOrCall is {o.put_or_call}; use 0 for a put or 1 for a call",
         applies=lambda o, _: o.put_or_call is not None,
+        needs="put_or_call",
     ),
 )
 
@@ -242,6 +244,7 @@ _FUND = _pack(
         lambda o, _: o.cash_order_qty is not None and o.cash_order_qty > 0,
         lambda o, _: f"cashOrderQty is {o.cash_order_qty:f}; give an amount above 0",
         applies=lambda o, _: o.cash_order_qty is not None,
+        needs="cash_order_qty",
     ),
     _market_or_limit("FND-02", "a fund"),
 )

@@ -111,6 +111,7 @@ CREATE: tuple[Rule[FillFacts], ...] = (
             "check the report, or change the setting staleExecutionHours"
         ),
         applies=lambda e, f: e.transact_time is not None and f.settings.stale_execution_hours is not None,
+        needs="transact_time",
     ),
     _on_fill(
         "EX-09",
@@ -119,6 +120,7 @@ CREATE: tuple[Rule[FillFacts], ...] = (
         lambda e, _: e.exec_type in FILL_TYPES,
         lambda e, _: f"execType {shown(e.exec_type)} books no fill; use F, 1 or 2, or the command for that report",
         applies=lambda e, _: e.exec_type is not None,
+        needs="exec_type",
     ),
     rule(
         "EX-08",

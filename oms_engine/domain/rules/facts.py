@@ -191,6 +191,7 @@ class RulesAbout(Generic[V]):
     """Makes rules about one part of a command, such as its order; they are not asked of a command without that part."""
 
     def __init__(self, place: str, empty: V, scope: str) -> None:
+        self._place = place
         self._part: Callable[[Facts[Any]], V | None] = attrgetter(place if place == "candidate" else f"command.{place}")
         self._empty = empty
         self._scope = scope
@@ -207,8 +208,9 @@ class RulesAbout(Generic[V]):
         inputs: tuple[str, ...] = (),
         alone: bool = False,
         severity: Severity = Severity.REJECT,
+        needs: str = "",
     ) -> Rule[Facts[Any]]:
-        """A rule of the catalogue about the part and, beside it, the facts."""
+        """A rule of the catalogue about the part and, beside it, the facts; `needs` is a field of the part."""
         read, empty = self._part, self._empty
 
         def asked(facts: Facts[Any]) -> bool:
@@ -229,6 +231,7 @@ class RulesAbout(Generic[V]):
             inputs=inputs,
             alone=alone,
             severity=severity,
+            needs=f"{self._place}.{needs}" if needs else "",
         )
 
     def present(self, rule_id: str, field: str, name: str, remedy: str) -> Rule[Facts[Any]]:

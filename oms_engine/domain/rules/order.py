@@ -88,6 +88,7 @@ def _positive(field: str, name: str, *, may_be_signed: bool) -> Rule[CreateFacts
         lambda o, _: getattr(o, name) > 0,
         lambda o, _: f"{field} is {getattr(o, name):f}; it must be above 0{unless}",
         applies=lambda o, f: getattr(o, name) is not None and not (may_be_signed and is_signed(o, f)),
+        needs=name,
         inputs=(field, "priceType") if may_be_signed else (),
     )
 
@@ -110,6 +111,7 @@ def _on_tick(field: str, name: str) -> Rule[CreateFacts]:
         lambda o, f: is_multiple(getattr(o, name), tick_of(f, o) or Decimal(1)),
         lambda o, f: f"{field} {getattr(o, name):f} is no multiple of the tick size {tick_of(f, o):f}",
         applies=lambda o, f: getattr(o, name) is not None and tick_of(f, o) is not None,
+        needs=name,
         inputs=(field, "symbol", "assetClass"),
     )
 
@@ -170,6 +172,7 @@ TERMS: tuple[Rule[CreateFacts], ...] = (
         lambda o, f: o.expire_time is not None and o.expire_time > f.now,
         lambda o, f: f"expireTime {instant_text(o.expire_time or f.now)} has passed; give a time in the future",
         applies=_expiry_matters,
+        needs="expire_time",
         inputs=("expireTime", "timeInForce"),
     ),
     _on_tick("price", "price"),
@@ -217,6 +220,7 @@ CREATE: tuple[Rule[CreateFacts], ...] = (
             f"cumQty {o.cum_qty:f} is more than orderQty {o.order_qty:f}; leave cumQty out, the system keeps it"
         ),
         applies=lambda o, _: o.cum_qty is not None and o.order_qty is not None,
+        needs="cum_qty",
         inputs=("cumQty", "orderQty"),
     ),
     *texts_and_numbers_fit(NewOrder, "order"),
@@ -246,6 +250,7 @@ CREATE: tuple[Rule[CreateFacts], ...] = (
         lambda o, _: bool(ID_FORM.fullmatch(o.order_id or "")),
         lambda o, _: f"orderId {shown(o.order_id)} is malformed; use 1 to 64 of A-Z a-z 0-9 . _ -",
         applies=lambda o, _: o.order_id is not None,
+        needs="order_id",
     ),
     printable("clOrdId", "cl_ord_id", "order"),
     *CHILD,
@@ -256,6 +261,7 @@ CREATE: tuple[Rule[CreateFacts], ...] = (
         lambda o, f: f.around.quote_exists(o.quote_id or ""),
         lambda o, _: f"quote {shown(o.quote_id)} does not exist; search_orders with entity=quote finds quoteIds",
         applies=lambda o, f: f.state is None and o.quote_id is not None,
+        needs="quote_id",
     ),
 )
 

@@ -142,6 +142,7 @@ CHILD: tuple[Rule[Facts[Any]], ...] = (
         lambda _, f: f.parent() is not None,
         lambda o, _: f"parent {shown(o.parent_order_id)} does not exist; search_orders finds its orderId",
         applies=lambda o, f: f.state is None and o.parent_order_id is not None,
+        needs="parent_order_id",
     ),
     on_order(
         "ORD-20",
@@ -150,6 +151,7 @@ CHILD: tuple[Rule[Facts[Any]], ...] = (
         lambda _, f: ended_above(f) is None,
         lambda _, f: f"{_name(ended_above(f))} is {_state(ended_above(f))}; only an open order takes children",
         applies=_has_parent,
+        needs="parent_order_id",
     ),
     on_order(
         "ORD-20",
@@ -158,6 +160,7 @@ CHILD: tuple[Rule[Facts[Any]], ...] = (
         lambda _, f: not _parent(f).executions,
         lambda _, f: f"{_name(_parent(f))} has executions of its own; an order that trades itself takes no children",
         applies=_has_parent,
+        needs="parent_order_id",
     ),
     on_order(
         "ORD-20",
@@ -166,6 +169,7 @@ CHILD: tuple[Rule[Facts[Any]], ...] = (
         lambda _, f: _waiting_above(f) is None,
         lambda _, f: f"{_name(_waiting_above(f))} waits for the answer to a request; create the child after it",
         applies=_has_parent,
+        needs="parent_order_id",
     ),
     on_order(
         "ORD-20",
@@ -176,6 +180,7 @@ CHILD: tuple[Rule[Facts[Any]], ...] = (
             f"{_name(_parent(f))} is a member of a group or a dissolved group; a group's children stand below the group"
         ),
         applies=_has_parent,
+        needs="parent_order_id",
     ),
     on_order(
         "ORD-20",
@@ -187,6 +192,7 @@ CHILD: tuple[Rule[Facts[Any]], ...] = (
             f"{MAX_DEPTH}; place it below an order that stands higher"
         ),
         applies=_has_parent,
+        needs="parent_order_id",
     ),
     on_order(
         "ORD-20",
@@ -195,6 +201,7 @@ CHILD: tuple[Rule[Facts[Any]], ...] = (
         lambda o, f: o.symbol == _parent(f).order.symbol,
         lambda o, f: f"symbol {shown(o.symbol)} is not that of the parent, {shown(_parent(f).order.symbol)}",
         applies=lambda o, f: _has_parent(o, f) and o.symbol is not None,
+        needs="parent_order_id",
     ),
     on_order(
         "ORD-20",
@@ -203,6 +210,7 @@ CHILD: tuple[Rule[Facts[Any]], ...] = (
         lambda o, f: o.side is _parent(f).order.side,
         lambda o, f: f"side {o.side} is not that of the parent, {_parent(f).order.side}",
         applies=lambda o, f: _has_parent(o, f) and o.side is not None,
+        needs="parent_order_id",
     ),
     on_order(
         "ORD-20",
@@ -211,6 +219,7 @@ CHILD: tuple[Rule[Facts[Any]], ...] = (
         lambda o, _: o.cash_order_qty is None,
         lambda *_: "a child is ordered in units; give orderQty instead of cashOrderQty",
         applies=_has_parent,
+        needs="parent_order_id",
     ),
     on_order(
         "ORD-20",
@@ -222,6 +231,7 @@ CHILD: tuple[Rule[Facts[Any]], ...] = (
             f"with {o.order_qty or ZERO:f} more it would be {_would_place(o, f):f}"
         ),
         applies=lambda o, f: _has_parent(o, f) and o.order_qty is not None,
+        needs="parent_order_id",
     ),
 )
 """What a new child finds above it."""
