@@ -419,6 +419,10 @@ PARTS: Mapping[str, str] = {
 }
 """Command -> the part that holds what it asks, where that is a record of its own (Python name)."""
 
+_PART_ON_THE_WIRE: Mapping[type[Command], str] = {
+    COMMANDS[command]: str(COMMANDS[command].model_fields[name].alias) for command, name in PARTS.items()
+}
+
 
 class _Reader:
     """Reads one envelope field by field, so that one malformed field does not hide what is wrong with the others."""
@@ -431,14 +435,18 @@ class _Reader:
         self.ignored: tuple[str, ...] = ()
 
     def read(self, data: Mapping[str, Any]) -> Draft:
-        values = self._known(self.kind, {key: value for key, value in data.items() if key != "type"}, ())
-        for name in _NESTED.keys() & values:
-            if isinstance(values[name], Mapping):
-                inner = dict(values[name])
-                if name == "order":
-                    inner = self._without_system_fields(self._without_session(inner, values))
-                values[name] = self._known(_NESTED[name], inner, (name,))
+        asked = dict(data)
+        asked.pop("type", None)
+        values = self._known(self.kind, asked, ())
+        name = _PART_ON_THE_WIRE.get(self.kind)
+        if name in values and isinstance(values[name], Mapping):
+            inner = dict(values[name])
+            if name == "order":
+                inner = self._without_system_fields(self._without_session(inner, values))
+            values[name] = self._known(_NESTED[name], inner, (name,))
         command = self._construct(values)
+        if not (self.envelope or self.payload or self.ignored):
+            return Draft(self.kind.__name__, command)
         return Draft(
             self.kind.__name__,
             command,
@@ -491,17 +499,19 @@ class _Reader:
             elif not _is_blank(value):
                 known[name] = value
                 spelled[name] = key
-        self.envelope.extend(_unknown_fields(self.kind, unknown, names, path))
+        if unknown:
+            self.envelope.extend(_unknown_fields(self.kind, unknown, names, path))
         return known
 
     def _construct(self, values: dict[str, Any]) -> Command:
         """The command from what can be read; each field that cannot is told once and left out."""
+        validate = self.kind.__pydantic_validator__.validate_python
         try:
-            return self.kind.model_validate(values)
+            return validate(values)  # type: ignore[no-any-return] # a command of this kind
         except ValidationError as error:
             for details in error.errors(include_url=False):
                 self._malformed(details, values)
-        return self.kind.model_validate(values)
+        return validate(values)  # type: ignore[no-any-return] # as above
 
     def _malformed(self, details: ErrorDetails, values: dict[str, Any]) -> None:
         path = [str(part) for part in details["loc"]]

@@ -76,10 +76,11 @@ def _with_lots(before: OrderState | None, after: OrderState) -> Iterator[str]:
         return  # nothing of this moved
     fills = _changed(was.executions, after.executions)
     lots = _changed(was.received, after.received)
+    handed = _changed(was.handed, after.handed)
     had, had_amount = _counting(was, fills, lots)
     has, has_amount = _counting(after, fills, lots)
     order_id = after.order.order_id
-    keys = {(order_id, exec_id) for exec_id in fills} | {*lots, *_changed(was.handed, after.handed)}
+    keys = {(order_id, exec_id) for exec_id in fills} | {*lots, *handed}
     one_source = not (after.executions and after.received)
     if not one_source or subtract(after.order.cum_qty, was.order.cum_qty) != subtract(has, had):
         yield "I3: cumQty is the sum of what counts"
@@ -91,6 +92,8 @@ def _with_lots(before: OrderState | None, after: OrderState) -> Iterator[str]:
 
 def _changed(before: Mapping[K, V], after: Mapping[K, V]) -> list[K]:
     """The keys under which something else stands than before; what is new stands behind what was there."""
+    if before is after:
+        return []
     return list(compress(after, map(is_not, after.values(), chain(before.values(), repeat(None)))))
 
 
