@@ -23,6 +23,7 @@ from oms_engine.errors import Refused, SettingsError, StoreError, problem_of, sh
 from oms_engine.framework.orchestration import PipelineResult, TaskOrchestrator
 from oms_engine.results import Outcome, accepted, refused, repeated, store_failed
 from oms_engine.settings import FIXED_AT_OPENING, Settings
+from oms_engine.storage import snapshots
 from oms_engine.storage.event_store import MEMORY, EventStore, translated
 from oms_engine.storage.projections import Progress, project, rebuild, refill
 from oms_engine.storage.queries import (
@@ -124,7 +125,7 @@ class Engine:
         given = chosen.given()
         for_store = {key: value for key, value in given.items() if key not in FIXED_AT_OPENING}
         held = chosen if not keep_settings else Settings.of({k: v for k, v in given.items() if k in FIXED_AT_OPENING})
-        store = EventStore.open(url, refill=refill)
+        store = EventStore.open(url, refill=refill, snapshot_every=held.snapshot_every)
         engine = cls(store, settings=held, clock=clock, new_id=new_id, session_id=session_id)
         try:
             engine._own = {} if keep_settings else for_store
@@ -539,6 +540,7 @@ class _Unit:
         with translated():
             self._store.append(events)
             project(self._store.connection, events, states)
+            snapshots.keep(self._store.connection, events, states, self._store.snapshot_every)
             self._store.remember(command_id, payload_hash, main, events)
         self._store.hold(states)
         if self._nested:

@@ -19,6 +19,7 @@ from oms_engine.domain.model import OrderState, QuoteRequestState, SettingsState
 from oms_engine.domain.rules.facts import ClientOrderId
 from oms_engine.errors import StoreBusy, StoreError, StoreRolledBack, StoreUnavailable, shown
 from oms_engine.record import instant_text, parse_instant
+from oms_engine.storage import snapshots
 from oms_engine.storage.schema import Refill, prepare
 
 MEMORY = ":memory:"
@@ -62,22 +63,31 @@ class EventStore:
     One connection, one lock: threads take turns; processes take turns at the file. Use `open`.
     """
 
-    def __init__(self, connection: sqlite3.Connection, *, in_memory: bool) -> None:
+    def __init__(self, connection: sqlite3.Connection, *, in_memory: bool, snapshot_every: int = 100) -> None:
         self.connection = connection
         self.in_memory = in_memory
+        self.snapshot_every = snapshot_every
         self._lock = threading.RLock()
         self._committed: dict[str, StreamState] = {}
         self._open: dict[str, StreamState] | None = None
         self._trial: dict[str, StreamState] = {}
 
     @classmethod
-    def open(cls, url: str = MEMORY, *, refill: Refill | None = None, busy_seconds: float = 5.0) -> "EventStore":
+    def open(
+        cls,
+        url: str = MEMORY,
+        *,
+        refill: Refill | None = None,
+        busy_seconds: float = 5.0,
+        snapshot_every: int = 100,
+    ) -> "EventStore":
         """Open or create a store; raises StoreUnavailable and leaves the file alone when it is not one of ours.
 
         Args:
             url: A path, `sqlite:///PATH` or `:memory:`.
             refill: Writes the read model anew when an older file is brought to this schema.
             busy_seconds: How long to wait for another process.
+            snapshot_every: Events of a stream from one snapshot to the next.
         """
         path = _path_of(url)
         in_memory = path == MEMORY
@@ -94,6 +104,7 @@ class EventStore:
             if not in_memory:
                 connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            snapshots.settle(connection)
         except StoreUnavailable as error:
             connection.close()
             raise StoreUnavailable(f"{shown(path)} cannot be used: {error}") from None
@@ -102,7 +113,7 @@ class EventStore:
             if _is_busy(error):
                 raise StoreBusy(f"another process holds the write lock of {shown(path)}; try again") from error
             raise StoreUnavailable(f"{shown(path)} cannot be used as a database: {error}") from error
-        return cls(connection, in_memory=in_memory)
+        return cls(connection, in_memory=in_memory, snapshot_every=snapshot_every)
 
     def close(self) -> None:
         """Close the connection; using the store afterwards is an error."""
@@ -220,21 +231,30 @@ class EventStore:
     def state(self, stream_id: str, *, up_to: int | None = None) -> StreamState | None:
         """What the events of a stream lead to.
 
-        While the write lock is held nobody else adds to a stream, so it is read once; otherwise what is remembered is a
-        start, and only the events behind it are read.
+        While the write lock is held nobody else adds to a stream, so it is read once; otherwise what is remembered, or
+        the newest snapshot, is a start, and only the events behind it are read.
         """
+        known = self._committed.get(stream_id)
         if up_to is not None:
-            return fold_stream(stream_id, self.stream(stream_id, up_to=up_to))
+            return self._from(known if known and known.version <= up_to else None, stream_id, up_to)
         state = self._trial.get(stream_id) or (self._open or {}).get(stream_id)
         if state is not None:
             return state
-        known = self._committed.get(stream_id)
-        state = fold_stream(stream_id, self.stream(stream_id, after=known.version if known else 0), known)
+        state = self._from(known, stream_id, _LAST)
         if state is not None:
             if self._open is None:
                 self._remember({stream_id: state})
             else:
                 self._open[stream_id] = state
+        return state
+
+    def _from(self, known: StreamState | None, stream_id: str, up_to: int) -> StreamState | None:
+        """The stream at a version, from what is known of it on; without that from its newest snapshot."""
+        start = known or snapshots.at(self.connection, stream_id, up_to)
+        version = start.version if start else 0
+        state = fold_stream(stream_id, self.stream(stream_id, after=version, up_to=up_to), start)
+        if state is not None and known is None and self._open is not None and up_to == _LAST:
+            snapshots.mend(self.connection, stream_id, version, state, self.snapshot_every)
         return state
 
     def hold(self, states: Mapping[str, StreamState]) -> None:
