@@ -3,11 +3,12 @@
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, NamedTuple, Self
 
+from oms_engine.destinations import Receive
 from oms_engine.domain.catalogue import violation
 from oms_engine.domain.commands import Command, CommandResult, Draft, OrderCancelCmd, parse
 from oms_engine.domain.events import StoredEvent, stream_of
@@ -21,10 +22,12 @@ from oms_engine.domain.rules.settings import misspelt_roles
 from oms_engine.domain.vocabulary import State
 from oms_engine.errors import Refused, SettingsError, StoreError, problem_of, shown
 from oms_engine.framework.orchestration import PipelineResult, TaskOrchestrator
+from oms_engine.relay import Pace, Relay, Wait
 from oms_engine.results import Outcome, accepted, refused, repeated, store_failed
 from oms_engine.settings import FIXED_AT_OPENING, Settings
 from oms_engine.storage import snapshots
 from oms_engine.storage.event_store import MEMORY, EventStore, translated
+from oms_engine.storage.outbox import Outbox, write_messages
 from oms_engine.storage.projections import Progress, project, rebuild, refill
 from oms_engine.storage.queries import (
     Page,
@@ -37,6 +40,7 @@ from oms_engine.storage.queries import (
     read_tree,
     run,
 )
+from oms_engine.storage.sinks import Sinks
 from oms_engine.workflows import PIPELINE, OrderTaskContext
 
 Clock = Callable[[], datetime]
@@ -91,6 +95,8 @@ class Engine:
         self._new_id = new_id
         self._orchestrator = TaskOrchestrator(time.perf_counter_ns)
         self._listeners: list[Listener] = []
+        self.sinks = Sinks(store, clock)
+        self.outbox = Outbox(store, clock)
 
     @classmethod
     def open(
@@ -130,6 +136,8 @@ class Engine:
         try:
             engine._own = {} if keep_settings else for_store
             engine._set(for_store)
+            if keep_settings and chosen.outbox_enabled:
+                engine.sinks.register_default()
         except BaseException:
             engine.close()
             raise
@@ -450,6 +458,35 @@ class Engine:
 
         return end
 
+    def relay(
+        self, receivers: Mapping[str, Receive] | None = None, *, only: Collection[str] = (), wait: Wait | None = None
+    ) -> Relay:
+        """What delivers the messages that wait in `outbox` to the systems in `sinks`; close it before the engine.
+
+        Args:
+            receivers: The function of a sink, by the sink's name; it gets each message as a mapping.
+            only: The sinks to deliver to; all where none is named.
+            wait: How time passes between two looks; the relay is woken by the commits of this engine when not given.
+
+        Raises:
+            Refused: OMS-VAL-004 for a sink that is not registered.
+        """
+        for name in (*(receivers or {}), *only):
+            self.sinks.get(name)
+        told = self._opened_with
+        relay = Relay(
+            self.sinks,
+            self.outbox,
+            owner=random_id("RELAY"),
+            pace=Pace(told.outbox_poll_ms, told.outbox_batch, told.outbox_max_attempts),
+            clock=self._clock,
+            receivers=receivers,
+            only=only,
+            wait=wait,
+        )
+        relay.when_closed(self.subscribe(lambda _events: relay.wake()))
+        return relay
+
 
 class _Pace:
     """How many commands each session sent to this engine in the last second."""
@@ -541,6 +578,7 @@ class _Unit:
             self._store.append(events)
             project(self._store.connection, events, states)
             snapshots.keep(self._store.connection, events, states, self._store.snapshot_every)
+            write_messages(self._store.connection, events, states)
             self._store.remember(command_id, payload_hash, main, events)
         self._store.hold(states)
         if self._nested:

@@ -20,6 +20,7 @@ from oms_engine.domain.decider.tree import PARENT_RULES, RECEIVER_RULES
 from oms_engine.domain.events import EVENTS
 from oms_engine.domain.filters import ENTITIES
 from oms_engine.domain.lifecycle import CORRECTIONS, MACHINES, TRANSITIONS
+from oms_engine.domain.messages import TOPICS
 from oms_engine.domain.rules.assets import EVERY_CLASS, PACKS
 from oms_engine.domain.vocabulary import AssetClass, State
 from oms_engine.errors import CODES
@@ -228,6 +229,16 @@ def test_a_pack_of_ones_own_works_as_it_is_shown(monkeypatch: pytest.MonkeyPatch
     assert refused.error is not None
     assert [found.rule_id for found in refused.error.violations] == ["HOUSE-01"]
     assert taken.ok
+
+
+def test_the_program_of_the_outbox_does_what_its_last_lines_say() -> None:
+    (shown,) = (fence for fence in CORPUS.documents["framework/outbox.md"].fences if fence.info == "python")
+    exec(shown.text, {})  # noqa: S102 - as above
+
+
+def test_the_topics_of_the_outbox_are_those_in_the_code() -> None:
+    _, _, *rows = _table("framework/outbox.md", "2-messages", own=True)
+    assert [topic.strip("`") for topic, *_ in rows] == list(TOPICS)
 
 
 def test_the_list_of_settings_has_every_setting_with_its_default_and_an_example() -> None:
