@@ -14,6 +14,7 @@ from oms_engine.domain.commands import Command, CommandResult, Draft, OrderCance
 from oms_engine.domain.events import StoredEvent, stream_of
 from oms_engine.domain.filters import Where, read_query
 from oms_engine.domain.lifecycle import NextState, TransitionCheck, check_path, next_states, read_profile, read_states
+from oms_engine.domain.messages import ORDER_EVENTS
 from oms_engine.domain.model import Execution, Order, OrderState, SettingsState, StreamState
 from oms_engine.domain.rules.envelope import ID_FORM
 from oms_engine.domain.rules.facts import OpenOrder
@@ -27,6 +28,7 @@ from oms_engine.results import Outcome, accepted, refused, repeated, store_faile
 from oms_engine.settings import FIXED_AT_OPENING, Settings
 from oms_engine.storage import snapshots
 from oms_engine.storage.event_store import MEMORY, EventStore, translated
+from oms_engine.storage.feed import Feed
 from oms_engine.storage.outbox import Outbox, write_messages
 from oms_engine.storage.projections import Progress, project, rebuild, refill
 from oms_engine.storage.queries import (
@@ -41,6 +43,8 @@ from oms_engine.storage.queries import (
     run,
 )
 from oms_engine.storage.sinks import Sinks
+from oms_engine.streaming.subscription import Subscription, Waits
+from oms_engine.streaming.tailer import Tailer
 from oms_engine.workflows import PIPELINE, OrderTaskContext
 
 Clock = Callable[[], datetime]
@@ -49,6 +53,7 @@ Listener = Callable[[Sequence[StoredEvent]], None]
 
 MAX_BATCH = 10_000
 
+_WAITS = Waits()
 _SECOND = timedelta(seconds=1)
 _MOST_COUNTED = 100_000
 _MOST_SESSIONS = 1_000
@@ -83,7 +88,14 @@ class Engine:
     """
 
     def __init__(
-        self, store: EventStore, *, settings: Settings, clock: Clock, new_id: NewId, session_id: str = "engine"
+        self,
+        store: EventStore,
+        *,
+        settings: Settings,
+        clock: Clock,
+        new_id: NewId,
+        session_id: str = "engine",
+        waits: Waits = _WAITS,
     ) -> None:
         self.session_id = session_id
         self._opened_with = settings
@@ -94,7 +106,8 @@ class Engine:
         self._clock = clock
         self._new_id = new_id
         self._orchestrator = TaskOrchestrator(time.perf_counter_ns)
-        self._listeners: list[Listener] = []
+        self._tailer = Tailer(lambda: Feed(store), clock=clock, waits=waits)
+        self._listeners: list[Listener] = [self._tailer.wake]
         self.sinks = Sinks(store, clock)
         self.outbox = Outbox(store, clock)
 
@@ -108,6 +121,7 @@ class Engine:
         new_id: NewId = random_id,
         session_id: str = "engine",
         keep_settings: bool = True,
+        waits: Waits = _WAITS,
     ) -> Self:
         """Open or create a store.
 
@@ -120,6 +134,7 @@ class Engine:
             session_id: Session of commands that name none, and the actor that sets the settings.
             keep_settings: False lets the settings hold for this engine only and stores nothing, for whoever only reads
                 or previews.
+            waits: How subscribers wait; a test that must not wait brings its own.
 
         Raises:
             StoreUnavailable: The file is foreign, newer, broken or unreachable; it is left as it is.
@@ -132,7 +147,7 @@ class Engine:
         for_store = {key: value for key, value in given.items() if key not in FIXED_AT_OPENING}
         held = chosen if not keep_settings else Settings.of({k: v for k, v in given.items() if k in FIXED_AT_OPENING})
         store = EventStore.open(url, refill=refill, snapshot_every=held.snapshot_every)
-        engine = cls(store, settings=held, clock=clock, new_id=new_id, session_id=session_id)
+        engine = cls(store, settings=held, clock=clock, new_id=new_id, session_id=session_id, waits=waits)
         try:
             engine._own = {} if keep_settings else for_store
             engine._set(for_store)
@@ -164,7 +179,8 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Close the store."""
+        """End the subscriptions and close the store."""
+        self._tailer.close()
         self._store.close()
 
     @property
@@ -447,6 +463,29 @@ class Engine:
                 name: int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - own names
                 for name, table in tables.items()
             }
+
+    def follow(
+        self,
+        topic: str = ORDER_EVENTS,
+        *,
+        where: Where = (),
+        include_snapshot: bool = True,
+        resume_from: int | None = None,
+    ) -> Subscription:
+        """Follow what happens, whoever writes it: first what matches now, then each change, once and in order.
+
+        Args:
+            topic: `order-events`, `execution-events` or `quote-events`.
+            where: Conditions, as of `query`, that an order, an execution or a quote request must meet to be told.
+            include_snapshot: False tells only what happens from now on.
+            resume_from: The position of an earlier subscription behind which to go on; there is no snapshot then.
+
+        Raises:
+            Refused: OMS-VAL-004 topic or conditions cannot be read, OMS-VAL-005 no position of this store.
+        """
+        return self._tailer.follow(
+            self.settings, topic, where=where, snapshot=include_snapshot, resume_from=resume_from
+        )
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Be told the events of every commit of this engine; returns the function that ends it."""

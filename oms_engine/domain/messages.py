@@ -5,6 +5,7 @@ that nobody sees an order between two events that belong together.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from oms_engine.domain.events import (
@@ -100,7 +101,11 @@ def messages_of(events: Sequence[StoredEvent], states: Mapping[str, StreamState]
                 )
                 made.extend(_of_executions(its_events, after))
             case QuoteRequestState() as after:
-                made.append(Message(QUOTE_EVENTS, after.request.quote_req_id, None, tuple(its_events), _quotes(after)))
+                made.append(
+                    Message(
+                        QUOTE_EVENTS, after.request.quote_req_id, None, tuple(its_events), partial(with_quotes, after)
+                    )
+                )
             case _:
                 pass  # settings are nobody's message
     return sorted(made, key=lambda message: message.position)
@@ -125,5 +130,6 @@ def _of_executions(events: Iterable[StoredEvent], after: OrderState) -> list[Mes
     ]
 
 
-def _quotes(after: QuoteRequestState) -> Callable[[], dict[str, Any]]:
-    return lambda: {**after.request.to_wire(), "quotes": [quote.to_wire() for quote in after.quotes.values()]}
+def with_quotes(state: QuoteRequestState) -> dict[str, Any]:
+    """A quote request with its quotes as JSON."""
+    return {**state.request.to_wire(), "quotes": [quote.to_wire() for quote in state.quotes.values()]}

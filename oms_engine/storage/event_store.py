@@ -27,6 +27,9 @@ MEMORY = ":memory:"
 _KEPT = 5_000
 """Streams that are remembered, those that were used last."""
 
+_BUSY_SECONDS = 5.0
+"""How long one process waits for another."""
+
 _LAST = 2**63 - 1
 """No version and no position of SQLite's integers lies behind this one."""
 
@@ -78,7 +81,7 @@ class EventStore:
         url: str = MEMORY,
         *,
         refill: Refill | None = None,
-        busy_seconds: float = 5.0,
+        busy_seconds: float = _BUSY_SECONDS,
         snapshot_every: int = 100,
     ) -> "EventStore":
         """Open or create a store; raises StoreUnavailable and leaves the file alone when it is not one of ours.
@@ -114,6 +117,22 @@ class EventStore:
                 raise StoreBusy(f"another process holds the write lock of {shown(path)}; try again") from error
             raise StoreUnavailable(f"{shown(path)} cannot be used as a database: {error}") from error
         return cls(connection, in_memory=in_memory, snapshot_every=snapshot_every)
+
+    def reader(self) -> "EventStore":
+        """The same store for reading alone: a file through a connection of its own, memory through this one."""
+        if self.in_memory:
+            return self
+        with self._lock, translated():
+            path = self.connection.execute("PRAGMA database_list").fetchone()[2]
+            connection = sqlite3.connect(
+                f"{Path(path).as_uri()}?mode=rw",  # a file that is gone is not made anew
+                uri=True,
+                timeout=_BUSY_SECONDS,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            connection.execute("PRAGMA query_only = ON")
+        return EventStore(connection, in_memory=False)
 
     def close(self) -> None:
         """Close the connection; using the store afterwards is an error."""

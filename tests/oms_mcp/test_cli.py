@@ -20,6 +20,7 @@ from tests.oms_mcp.conftest import Ask, Oms
 
 OK, REFUSED, MISUSED = 0, 1, 2
 HELP = [(), ("kb",), *((name,) for name in ("serve", "exec", "run", "query", "show", "history", "check", "rebuild"))]
+HELP += [("events",), ("subscribe",)]
 HELP += [("expire",), ("settings",), *(("settings", name) for name in ("list", "get", "set", "price"))]
 HELP += [("doctor",), *(("kb", name) for name in ("search", "read", "overview", "index"))]
 
