@@ -78,12 +78,11 @@ class Feed:
                 if order_id not in versions:
                     versions[order_id] = self._version(order_id)
                 return versions[order_id], record
-            case QuoteRequest(quote_req_id=quote_req_id):
-                quotes = self._store.quotes(quote_req_id)
+            case _:
+                assert isinstance(record, QuoteRequest)  # noqa: S101 - nothing else can be followed
+                quotes = self._store.quotes(record.quote_req_id)
                 assert quotes is not None  # noqa: S101 - its row was written with its first event
                 return quotes.version, quotes
-            case _:
-                raise TypeError(f"{type(record).__name__} is nothing that can be followed")
 
     def _version(self, order_id: str) -> int:
         row = self._store.connection.execute("SELECT version FROM orders WHERE order_id = ?", (order_id,)).fetchone()

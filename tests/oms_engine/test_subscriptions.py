@@ -1,6 +1,9 @@
 """What does a subscriber hear? What matches now, then each change once and in order, and a word when it leaves."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +18,8 @@ from oms_engine.storage.feed import Feed
 from tests.oms_engine.desk import START, Clock, Desk, Ids
 from tests.oms_engine.test_tree_properties import TradingDay
 from tests.oms_engine.viewing import DEADLINE, FakeWaits, View, drained, rows
+
+ROOT = Path(__file__).parent.parent.parent
 
 Short = tuple[str, str | None, int | None]
 
@@ -260,6 +265,44 @@ def test_every_change_comes_once_and_in_order_while_several_threads_write(file: 
                     assert told == sorted(told)
                     if subscription is early:
                         assert told == list(range(1, engine.counts()["events"] + 1))
+
+
+TRADER = """
+import sys
+from oms_engine import Engine
+name, url = sys.argv[1:]
+with Engine.open(url) as engine:
+    for number in range(10):
+        order_id = f"{name}{number}"
+        order = {"orderId": order_id, "clOrdId": order_id, "account": "A", "symbol": "IBM", "side": "BUY"}
+        engine.execute({"type": "OrderCreateCmd", "order": order | {"ordType": "MARKET", "orderQty": "10"}})
+        engine.execute({"type": "OrderAcceptCmd", "orderId": order_id})
+        fill = {"orderId": order_id, "execId": "e1", "lastQty": "10", "lastPx": "5"}
+        assert engine.execute({"type": "ExecutionCreateCmd", "execution": fill}).ok
+"""
+
+
+@pytest.mark.slow
+def test_every_change_comes_once_and_in_order_while_several_processes_write(file: str) -> None:
+    with Engine.open(file) as engine, Engine.open(file) as other:
+        subscriptions = [engine.follow(where=["state__in=UNACK,LIVE"]), other.follow(), other.follow(resume_from=0)]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        writers = [subprocess.Popen([sys.executable, "-c", TRADER, name, file], env=environment) for name in "abc"]
+        views = [View() for _ in subscriptions]
+        told: list[list[int]] = [[] for _ in subscriptions]
+        while (engine.counts()["events"]) < 150:
+            assert not any(writer.poll() for writer in writers)
+            for number, subscription in enumerate(subscriptions):
+                for message in drained(subscription, engine):
+                    views[number].apply(message)
+                    told[number] += [event.position for event in message.events]
+        assert [writer.wait(DEADLINE) for writer in writers] == [0, 0, 0]
+        for number, subscription in enumerate(subscriptions):
+            for message in drained(subscription, engine):
+                views[number].apply(message)
+                told[number] += [event.position for event in message.events]
+        assert [view.shown for view in views] == [{}, *[rows(engine, "order", [])] * 2]
+        assert told[1:] == [list(range(1, 151))] * 2
 
 
 def test_what_another_engine_writes_in_the_same_file_is_heard(file: str) -> None:
