@@ -106,8 +106,8 @@ class Engine:
         self._clock = clock
         self._new_id = new_id
         self._orchestrator = TaskOrchestrator(time.perf_counter_ns)
-        self._tailer = Tailer(lambda: Feed(store), clock=clock, waits=waits)
-        self._listeners: list[Listener] = [self._tailer.wake]
+        self._listeners: list[Listener] = []
+        self._tailer = Tailer(lambda: Feed(store), self.subscribe, clock=clock, waits=waits)
         self.sinks = Sinks(store, clock)
         self.outbox = Outbox(store, clock)
 

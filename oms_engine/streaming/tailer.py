@@ -5,10 +5,11 @@ of this process wakes it; those of others it finds by looking again every few mi
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from oms_engine.domain.catalogue import violation
+from oms_engine.domain.events import StoredEvent
 from oms_engine.domain.filters import Where, read_query
 from oms_engine.errors import Refused, problem_of, shown
 from oms_engine.settings import Settings
@@ -19,19 +20,25 @@ from oms_engine.streaming.subscription import Limits, Subscription, Terms, Waits
 POLL_SECONDS = 0.025
 """How long a commit of another process may go unseen."""
 
+Listen = Callable[[Callable[[Sequence[StoredEvent]], None]], Callable[[], None]]
+
 
 class Tailer:
     """The subscriptions of one engine, and the thread that feeds them while there are any."""
 
-    def __init__(self, open_feed: Callable[[], Feed], *, clock: Callable[[], datetime], waits: Waits) -> None:
+    def __init__(
+        self, open_feed: Callable[[], Feed], listen: Listen, *, clock: Callable[[], datetime], waits: Waits
+    ) -> None:
         """Nothing is opened and nothing runs before somebody follows.
 
         Args:
             open_feed: Opens the store for reading.
+            listen: Has a function called with each commit of this engine; returns what ends that.
             clock: Gives the time of snapshots and heartbeats.
             waits: How subscribers wait.
         """
         self._open_feed = open_feed
+        self._listen = listen
         self._clock = clock
         self._waits = waits
         self._lock = threading.Lock()
@@ -72,10 +79,6 @@ class Tailer:
             self._open.add(subscription)
         return subscription
 
-    def wake(self, _events: object = None) -> None:
-        """Something was committed here."""
-        self._woken.set()
-
     def close(self) -> None:
         """End every subscription and the thread."""
         with self._lock:
@@ -108,6 +111,7 @@ class Tailer:
         self._woken.set()
 
     def _run(self) -> None:
+        stop_listening = self._listen(lambda _events: self._woken.set())
         feed = None
         try:
             feed = self._open_feed()
@@ -122,6 +126,7 @@ class Tailer:
         except Exception as error:  # noqa: BLE001 - a thread has nobody else to tell
             self._fail(error)
         finally:
+            stop_listening()
             if feed is not None:
                 feed.close()
 
