@@ -35,10 +35,11 @@ Conditions = Annotated[
 def events(
     conditions: Conditions = None,
     after: Annotated[
-        int | None, typer.Option(min=0, metavar="P", help="Only events behind this position; with --follow the last.")
+        int | None,
+        typer.Option(min=0, metavar="P", help="Begin behind this position; --follow begins with what is new."),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option(min=1, max=1_000_000, metavar="N", help="So many events; 500, any with --follow.")
+        int | None, typer.Option(min=1, max=1_000_000, metavar="N", help="So many events; 500 unless --follow.")
     ] = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new ones, whoever writes them.")] = False,
     stream: Annotated[str, typer.Option(help="An orderId, a quoteReqId, or settings.")] = "",
@@ -49,7 +50,7 @@ def events(
 ) -> None:
     """List the events of all streams in the order they were stored.
 
-    With --follow until Ctrl-C, or until --limit, one JSON object per line.
+    --follow goes on until Ctrl-C or --limit; with --json each event is a line.
     """
     from oms_mcp.inputs import event_type
     from oms_mcp.printing import following, terminal

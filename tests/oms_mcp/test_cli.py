@@ -1003,10 +1003,12 @@ def test_the_examples_of_the_help_can_be_typed(oms: Oms, db: str) -> None:
                 ["oms", "query"],
                 ["oms", "show"],
                 ["oms", "history"],
+                ["oms", "events"],
                 ["oms", "check"],
                 ["oms", "rebuild"],
             ):
-                typed = [db if word == "orders.db" else word for word in words[1:]]
+                once = ["--after", "1", "--limit", "1"] if "--follow" in words else []
+                typed = [*(db if word == "orders.db" else word for word in words[1:]), *once]
                 assert oms(*typed).exit_code == OK or "matrix" in line, line
 
 
