@@ -1,12 +1,14 @@
 """What can a program do with the order management engine? Open it, execute commands, ask questions, close it."""
 
+import sqlite3
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple, Self
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, Self
 
 from oms_engine.destinations import Receive
 from oms_engine.domain.catalogue import violation
@@ -27,7 +29,11 @@ from oms_engine.relay import Pace, Relay, Wait
 from oms_engine.results import Outcome, accepted, refused, repeated, store_failed
 from oms_engine.settings import FIXED_AT_OPENING, Settings
 from oms_engine.storage import snapshots
-from oms_engine.storage.event_store import MEMORY, EventStore, translated
+from oms_engine.storage.archive import Archived, export, import_archive
+from oms_engine.storage.chain import chained_from
+from oms_engine.storage.copies import Backup, Compacted, backup, compact, placed
+from oms_engine.storage.event_store import MEMORY, EventStore
+from oms_engine.storage.failures import translated
 from oms_engine.storage.feed import Feed
 from oms_engine.storage.outbox import Outbox, write_messages
 from oms_engine.storage.projections import Progress, project, rebuild, refill
@@ -43,6 +49,7 @@ from oms_engine.storage.queries import (
     run,
 )
 from oms_engine.storage.sinks import Sinks
+from oms_engine.storage.verify import Finding, Verification, verify, verify_stream
 from oms_engine.streaming.subscription import Subscription, Waits
 from oms_engine.streaming.tailer import Tailer
 from oms_engine.workflows import PIPELINE, OrderTaskContext
@@ -149,6 +156,7 @@ class Engine:
         store = EventStore.open(url, refill=refill, snapshot_every=held.snapshot_every)
         engine = cls(store, settings=held, clock=clock, new_id=new_id, session_id=session_id, waits=waits)
         try:
+            engine._chain(chosen, starts=keep_settings)
             engine._own = {} if keep_settings else for_store
             engine._set(for_store)
             if keep_settings and chosen.outbox_enabled:
@@ -166,6 +174,22 @@ class Engine:
             before, changes = changes, {} if result.ok else self._differences(wanted)
             if changes == before:
                 raise SettingsError(f"the settings given cannot be set: {result.message}")
+
+    def _chain(self, chosen: Settings, *, starts: bool) -> None:
+        """Start the hash chain where it is asked for; where the file has one, it goes on."""
+        if chosen.hash_chain and starts:
+            self._store.start_chain()
+        with self._store.reading() as connection:
+            first = chained_from(connection)
+        if first is None:
+            return
+        if chosen.given().get("store.hashChain") is False:
+            raise SettingsError(
+                f"setting store.hashChain cannot be off: this store chains its events from position {first} on, and a "
+                "chain that stops would protect nothing; leave the setting out"
+            )
+        self._opened_with = self._opened_with.with_changes({"store.hashChain": True})
+        self._effective = (SettingsState(), self._opened_with)
 
     def _differences(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """What is wanted and not set; another process may be setting the same."""
@@ -279,6 +303,7 @@ class Engine:
         unit.begin(context)
         finished = self._orchestrator.run(PIPELINE, context)
         if not finished.success:
+            _raise_what_sqlite_said(finished)
             return refused(context, finished)
         return self._repeated(context, finished) if context.repeat else accepted(context, finished)
 
@@ -455,6 +480,73 @@ class Engine:
         """Write the read model anew from the events; returns how many events were read."""
         return rebuild(self._store, progress)
 
+    def verify(self, progress: Progress = lambda _done, _all: None) -> Verification:
+        """Compare everything that the store keeps twice, from SQLite's pages to the read model; nothing is written."""
+        return verify(self._store, progress)
+
+    def verify_stream(self, stream_id: str) -> tuple[Finding, ...]:
+        """Compare a stream with what is kept of it beside its events; empty where all is well.
+
+        Raises:
+            Refused: OMS-ORDER-001, there is no such stream.
+        """
+        found = verify_stream(self._store, stream_id)
+        if found is None:
+            message = f"stream {shown(stream_id)} has no events; order- and an orderId name one"
+            raise Refused(problem_of([violation("ENV-09", "OMS-ORDER-001", "streamId", message)]))
+        return found
+
+    def backup(
+        self, target: str | Path, *, force: bool = False, progress: Progress = lambda _done, _all: None
+    ) -> Backup:
+        """Copy the store as it is now into a file, which is looked at before it takes its name; writers go on.
+
+        Args:
+            target: The copy.
+            force: Replace a file that is there.
+            progress: Told how many pages were copied, and how many there are.
+
+        Raises:
+            StoreError: The target is there, in use or cannot be written; nothing was left behind.
+        """
+        return backup(self._store, Path(target), force=force, progress=progress)
+
+    def export(
+        self, target: str | Path | BinaryIO, *, force: bool = False, progress: Progress = lambda _done, _all: None
+    ) -> Archived:
+        """Write all events and commands as JSON Lines; writers go on.
+
+        Args:
+            target: A file, which takes its name when it is complete, or a stream of bytes.
+            force: Replace a file that is there.
+            progress: Told how many events were written, and how many there are.
+
+        Raises:
+            StoreError: The target is there or cannot be written; nothing was left behind.
+        """
+        if not isinstance(target, str | Path):
+            return export(self._store, target, progress)
+        with placed(Path(target), force=force) as partial, partial.open("wb") as lines:
+            return export(self._store, lines, progress)
+
+    def import_archive(self, lines: Iterable[bytes], progress: Progress = lambda _done, _all: None) -> Archived:
+        """Fill this store, which must be empty, from the lines of an export, in one transaction.
+
+        Raises:
+            Refused: OMS-VAL-004 with line, field and remedy; nothing was imported.
+            StoreError: The store is not empty, or cannot be written.
+        """
+        return import_archive(self._store, lines, progress)
+
+    def compact(self) -> Compacted:
+        """Give unused pages of the file back to the disk.
+
+        Raises:
+            StoreBusy: Another process writes.
+            StoreRolledBack: The disk has no room for the second copy that this needs for a while.
+        """
+        return compact(self._store)
+
     def counts(self) -> dict[str, int]:
         """How many orders, executions and events there are."""
         tables = {"orders": "orders", "executions": "executions", "events": "events"}
@@ -628,6 +720,13 @@ class _Unit:
 
     def publish(self, events: Sequence[StoredEvent]) -> list[str]:
         return _tell(self._listeners, events)
+
+
+def _raise_what_sqlite_said(finished: PipelineResult) -> None:
+    """A task that could not read the store failed for no reason of its own; the store translates what it said."""
+    for task in finished.task_results:
+        if isinstance(task.exception, sqlite3.Error):
+            raise task.exception
 
 
 def _tell(listeners: Sequence[Listener], events: Sequence[StoredEvent]) -> list[str]:

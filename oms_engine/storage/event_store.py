@@ -4,22 +4,24 @@ The unique key (stream_id, version) is the optimistic lock; BEGIN IMMEDIATE seri
 a command reads stays true until it commits.
 """
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from pydantic import ValidationError
 
 from oms_engine.domain.decider.streams import fold_stream
 from oms_engine.domain.events import EVENTS, SETTINGS_STREAM, Event, StoredEvent, quote_stream_of, stream_of
 from oms_engine.domain.model import OrderState, QuoteRequestState, SettingsState, StreamState
 from oms_engine.domain.rules.facts import ClientOrderId
-from oms_engine.errors import StoreBusy, StoreError, StoreRolledBack, StoreUnavailable, shown
+from oms_engine.domain.upcasting import UPCASTERS
+from oms_engine.errors import StoreBusy, StoreRolledBack, StoreUnavailable, shown
 from oms_engine.record import instant_text, parse_instant
 from oms_engine.storage import snapshots
+from oms_engine.storage.chain import Chain, begin
+from oms_engine.storage.failures import cannot_be_written, meaning, translated
 from oms_engine.storage.schema import Refill, prepare
 
 MEMORY = ":memory:"
@@ -33,12 +35,12 @@ _BUSY_SECONDS = 5.0
 _LAST = 2**63 - 1
 """No version and no position of SQLite's integers lies behind this one."""
 
-_COLUMNS = (
+COLUMNS = (
     "position, stream_id, version, type, schema_version, payload, "
     "command_id, correlation_id, causation_id, actor, recorded_at"
 )
-_INSERT_EVENT = f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
-SELECT_EVENTS = f"SELECT {_COLUMNS} FROM events "  # noqa: S608 - constants
+INSERT_EVENT = f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
+SELECT_EVENTS = f"SELECT {COLUMNS} FROM events "  # noqa: S608 - constants
 
 
 class RecordedCommand(NamedTuple):
@@ -60,6 +62,77 @@ def _path_of(url: str) -> str:
     return (rest.removeprefix("/") if found else url) or MEMORY
 
 
+def _connected(path: str, *, in_memory: bool, refill: Refill | None, busy_seconds: float) -> sqlite3.Connection:
+    """A connection to a database of the present schema.
+
+    A write-protected folder has no room for the files of a log; where there is no log, the database itself is all there
+    is, and can be read.
+    """
+    file = Path(path).absolute()
+    name = path if in_memory else str(file)  # an absolute name is never read as an address
+    try:
+        return _prepared(name, in_memory=in_memory, refill=refill, busy_seconds=busy_seconds)
+    except sqlite3.Error as error:
+        if in_memory or not cannot_be_written(error) or not file.is_file() or Path(f"{path}-wal").exists():
+            raise
+        return _prepared(read_only(file), uri=True, in_memory=False, refill=None, busy_seconds=busy_seconds)
+
+
+def read_only(file: Path, *, alone: bool = True) -> str:
+    """The address of a file that is only read; `alone` where nobody writes to it, so that it needs no lock."""
+    return f"{file.absolute().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
+
+
+def _prepared(
+    address: str, *, in_memory: bool, refill: Refill | None, busy_seconds: float, uri: bool = False
+) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        address,
+        uri=uri,
+        timeout=busy_seconds,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    try:
+        prepare(connection, in_memory=in_memory, refill=refill)
+        if not in_memory:
+            connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        if not uri:
+            snapshots.settle(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _looking_at(file: Path) -> sqlite3.Connection:
+    """A connection that sees the database as it is now, whatever is written meanwhile."""
+    for alone in (False, True):
+        connection = sqlite3.connect(read_only(file, alone=alone), uri=True, isolation_level=None)
+        try:
+            connection.execute("BEGIN")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            connection.close()
+            if alone or not cannot_be_written(error):
+                raise
+        else:
+            break
+    return connection
+
+
+def _at_opening(error: sqlite3.Error) -> str:
+    """What an error means that came before anything was read."""
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
+        return (
+            "it is no SQLite file, or its beginning is damaged; it was left as it was. "
+            "Restore a backup, or choose another file"
+        )
+    return str(meaning(error))
+
+
 class EventStore:
     """The events of one database, and the transaction in which they are written.
 
@@ -70,6 +143,7 @@ class EventStore:
         self.connection = connection
         self.in_memory = in_memory
         self.snapshot_every = snapshot_every
+        self.chain = Chain(connection)
         self._lock = threading.RLock()
         self._committed: dict[str, StreamState] = {}
         self._open: dict[str, StreamState] | None = None
@@ -97,25 +171,14 @@ class EventStore:
         if not in_memory and not Path(path).absolute().parent.is_dir():
             raise StoreUnavailable(f"the folder of {shown(path)} does not exist; create it first")
         try:
-            connection = sqlite3.connect(
-                path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
-            )
-        except sqlite3.Error as error:
-            raise StoreUnavailable(f"the database {shown(path)} cannot be opened: {error}") from error
-        try:
-            prepare(connection, in_memory=in_memory, refill=refill)
-            if not in_memory:
-                connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-            snapshots.settle(connection)
+            connection = _connected(path, in_memory=in_memory, refill=refill, busy_seconds=busy_seconds)
         except StoreUnavailable as error:
-            connection.close()
             raise StoreUnavailable(f"{shown(path)} cannot be used: {error}") from None
         except sqlite3.Error as error:
-            connection.close()
-            if _is_busy(error):
+            said = meaning(error)
+            if isinstance(said, StoreBusy):
                 raise StoreBusy(f"another process holds the write lock of {shown(path)}; try again") from error
-            raise StoreUnavailable(f"{shown(path)} cannot be used as a database: {error}") from error
+            raise StoreUnavailable(f"{shown(path)} cannot be used as a database: {_at_opening(error)}") from error
         return cls(connection, in_memory=in_memory, snapshot_every=snapshot_every)
 
     def reader(self) -> "EventStore":
@@ -139,6 +202,18 @@ class EventStore:
         with self._lock:
             self.connection.close()
 
+    @property
+    def file(self) -> str:
+        """The full name of the file; empty for a store in memory."""
+        with self._lock, translated():
+            return str(self._one("SELECT file FROM pragma_database_list WHERE name = 'main'")[0])
+
+    @contextmanager
+    def alone(self) -> Iterator[sqlite3.Connection]:
+        """The connection with no transaction open, for what SQLite does in none; other threads wait."""
+        with self._lock, translated():
+            yield self.connection
+
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Read with one consistent view of the store; other threads wait."""
@@ -153,10 +228,25 @@ class EventStore:
                 self.connection.execute("ROLLBACK")
 
     @contextmanager
+    def apart(self) -> Iterator[sqlite3.Connection]:
+        """Read for long: one consistent view on a connection of its own, beside which threads and processes go on.
+
+        A store in memory has one connection only; there the others wait.
+        """
+        file = self.file
+        if not file:
+            with self.reading() as connection:
+                yield connection
+            return
+        with translated(), closing(_looking_at(Path(file))) as connection:
+            yield connection
+
+    @contextmanager
     def writing(self) -> Iterator[None]:
         """Hold the write lock of the database; what was not committed when the block ends is rolled back."""
         with self._lock, translated():
             self.connection.execute("BEGIN IMMEDIATE")
+            self.chain.look_again()
             self._open = {}
             try:
                 yield
@@ -180,6 +270,11 @@ class EventStore:
             yield
         finally:
             self._trial.clear()
+            if not self.connection.in_transaction:
+                raise StoreRolledBack(
+                    "the database took the whole transaction back, so nothing of it is stored; "
+                    "look whether its disk is full, then send it again"
+                )
             self.connection.execute("ROLLBACK TO command")
             self.connection.execute("RELEASE command")
 
@@ -195,9 +290,17 @@ class EventStore:
         """The position that the next event will have; stays true while the write lock is held."""
         return int(self._one("SELECT coalesce(max(position), 0) + 1 FROM events")[0])
 
+    def start_chain(self) -> None:
+        """Chain every event from the next one on by hashes; a chain that is there goes on."""
+        with self.writing():
+            begin(self.connection, self.next_position())
+            self.commit()
+
     def append(self, events: Sequence[StoredEvent]) -> None:
         """Write events at the positions and versions they carry; a version that is taken raises StoreRolledBack."""
-        self.connection.executemany(_INSERT_EVENT, [_row(event) for event in events])
+        rows = [_row(event) for event in events]
+        self.connection.executemany(INSERT_EVENT, rows)
+        self.chain.extend(rows)
 
     def remember(self, command_id: str, payload_hash: str, main: str, events: Sequence[StoredEvent]) -> None:
         """Keep a command's key and its main stream, so that its repetition is recognised."""
@@ -335,7 +438,7 @@ def read_event(row: tuple[Any, ...]) -> StoredEvent:
         version=version,
         type=kind,
         schema_version=schema_version,
-        payload=_payload(position, kind, payload),
+        payload=_payload(position, kind, schema_version, payload),
         command_id=command_id,
         correlation_id=correlation_id,
         causation_id=causation_id,
@@ -344,10 +447,32 @@ def read_event(row: tuple[Any, ...]) -> StoredEvent:
     )
 
 
-def _payload(position: int, kind: str, payload: str) -> Event:
+class NewerEvent(ValueError):
+    """An event is of a version that this program does not know."""
+
+
+def decode(kind: str, schema_version: int, payload: str) -> Event:
+    """The event that a payload says, lifted to the present version when it is of an older one.
+
+    Raises:
+        KeyError: There is no such event.
+        NewerEvent: It is of a newer version.
+        ValueError: It cannot be read.
+    """
+    present = UPCASTERS.versions.get(kind, 1)
+    if schema_version != present:
+        if not 1 <= schema_version < present:
+            raise NewerEvent(f"it has schema version {schema_version}, this program knows versions up to {present}")
+        payload = json.dumps(UPCASTERS.lift(kind, schema_version, json.loads(payload)))
+    return EVENTS[kind].model_validate_json(payload)
+
+
+def _payload(position: int, kind: str, schema_version: int, payload: str) -> Event:
     try:
-        return EVENTS[kind].model_validate_json(payload)
-    except (KeyError, ValidationError) as error:
+        return decode(kind, schema_version, payload)
+    except NewerEvent as error:
+        raise StoreUnavailable(f"event {position} ({kind}) cannot be read: {error}; upgrade oms-mcp") from error
+    except (KeyError, ValueError) as error:
         raise StoreUnavailable(
             f"event {position} ({kind}) cannot be read; the file was changed from outside, so restore a backup of it"
         ) from error
@@ -356,24 +481,3 @@ def _payload(position: int, kind: str, payload: str) -> Event:
 def all_by_stream(connection: sqlite3.Connection) -> Iterator[StoredEvent]:
     """Every event, stream by stream and in order of version."""
     return (read_event(row) for row in connection.execute(SELECT_EVENTS + "ORDER BY stream_id, version"))
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
-    return "locked" in str(error) or "busy" in str(error)
-
-
-@contextmanager
-def translated() -> Iterator[None]:
-    """SQLite's errors as ours: a busy file, a failed write, an unusable store. No SQL and no path leaves with them."""
-    try:
-        yield
-    except StoreError:
-        raise
-    except sqlite3.OperationalError as error:
-        if _is_busy(error):
-            raise StoreBusy("another process holds the write lock of the database; send the command again") from error
-        raise StoreUnavailable("the database could not be read or written") from error
-    except sqlite3.IntegrityError as error:
-        raise StoreRolledBack("the database refused a row; everything was rolled back") from error
-    except sqlite3.Error as error:
-        raise StoreUnavailable("the database could not be read or written") from error

@@ -127,6 +127,14 @@ def mend(connection: sqlite3.Connection, stream_id: str, start: int, state: Stre
         write(connection, stream_id, state)
 
 
+def texts(connection: sqlite3.Connection, stream_id: str) -> dict[int, str]:
+    """The snapshots of a stream of today's schema as they are written, by version; for whoever compares them."""
+    rows = connection.execute(
+        "SELECT version, state FROM snapshots WHERE stream_id = ? AND schema_version = ?", (stream_id, SCHEMA_VERSION)
+    )
+    return dict(rows.fetchall())
+
+
 def drop(connection: sqlite3.Connection, stream_id: str | None = None) -> int:
     """Delete the snapshots of a stream, or all; returns how many. The events say the same without them."""
     if stream_id is None:
