@@ -57,42 +57,68 @@ def test_a_queue_full_of_different_objects_has_no_room_for_another_one() -> None
     assert taken(pending) == [("a", 1, 1, 1), ("b", 1, 1, 2)]
 
 
-def test_a_leave_that_is_the_newest_stands_and_an_update_after_it_stands_for_both() -> None:
+def kinds(pending: Pending) -> list[tuple[str, int | None, int | None, int]]:
+    found = []
+    while (each := pending.take()) is not None:
+        found.append((each.type.value, each.from_version, each.version, each.position))
+    return found
+
+
+def test_a_leave_takes_in_the_update_before_it() -> None:
     pending = Pending(1)
-    pending.add(message("a", 1, 1))
-    pending.add(message("a", 2, 2, MessageType.LEAVE))
-    left = pending.take()
-    assert left is not None
-    assert (left.type, left.from_version, left.version, left.position) == (MessageType.LEAVE, 1, 2, 1)
-    pending.add(message("a", 2, 2, MessageType.LEAVE))
-    pending.add(message("a", 3, 3))
-    back = pending.take()
-    assert back is not None
-    assert (back.type, back.from_version, back.version) == (MessageType.UPDATE, 2, 3)
+    assert pending.add(message("a", 1, 1))
+    assert pending.add(message("a", 2, 2, MessageType.LEAVE))
+    assert kinds(pending) == [("LEAVE", 1, 2, 1)]
 
 
-@given(steps=st.lists(st.tuples(st.sampled_from("abcd"), st.booleans()), max_size=60), limit=st.integers(1, 5))
+def test_a_leave_is_kept_when_the_object_comes_back() -> None:
+    pending = Pending(2)
+    assert pending.add(message("a", 1, 1, MessageType.LEAVE))
+    assert pending.add(message("a", 2, 2))
+    assert pending.add(message("a", 3, 3))
+    assert kinds(pending) == [("LEAVE", 1, 1, 1), ("UPDATE", 2, 3, 2)]
+    assert pending.add(message("a", 1, 1, MessageType.LEAVE))
+    assert pending.add(message("b", 1, 2))
+    assert not pending.add(message("a", 2, 3))
+
+
+def test_an_object_that_left_and_came_back_and_left_has_left_once() -> None:
+    pending = Pending(2)
+    assert pending.add(message("a", 1, 1, MessageType.LEAVE))
+    assert pending.add(message("a", 2, 2))
+    assert pending.add(message("a", 3, 3, MessageType.LEAVE))
+    assert pending.add(message("b", 1, 4))
+    assert kinds(pending) == [("LEAVE", 1, 3, 1), ("UPDATE", 1, 1, 4)]
+
+
+@given(
+    steps=st.lists(st.tuples(st.sampled_from("abc"), st.booleans(), st.booleans()), max_size=80),
+    limit=st.integers(1, 5),
+)
 def test_whatever_is_added_and_taken_the_newest_comes_through_and_positions_never_fall(
-    steps: list[tuple[str, bool]], limit: int
+    steps: list[tuple[str, bool, bool]], limit: int
 ) -> None:
     pending = Pending(limit)
-    versions = dict.fromkeys("abcd", 0)
-    heard: dict[str | None, int] = {}
+    added = dict.fromkeys("abc", (MessageType.LEAVE, 0))
+    heard = dict(added)
     positions = [0]
-    added: dict[str, int] = {}
 
     def take() -> None:
         each = pending.take()
         if each is not None:
-            assert each.from_version == heard.get(each.key, 0) + 1
+            assert each.key is not None
             assert each.version is not None
-            heard[each.key] = each.version
+            kind, version = heard[each.key]
+            assert each.from_version == version + 1
+            assert each.type is MessageType.UPDATE or kind is MessageType.UPDATE or each.version > each.from_version
+            heard[each.key] = each.type, each.version
             positions.append(each.position)
 
-    for number, (key, takes) in enumerate(steps, 1):
-        if pending.add(message(key, versions[key] + 1, number)):
-            versions[key] += 1
-            added[key] = versions[key]
+    for number, (key, stays, takes) in enumerate(steps, 1):
+        kind, version = added[key]
+        now = MessageType.UPDATE if stays or kind is MessageType.LEAVE else MessageType.LEAVE
+        if pending.add(message(key, version + 1, number, now)):
+            added[key] = now, version + 1
         assert len(pending) <= limit
         if takes:
             take()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant
 
@@ -439,6 +439,57 @@ def test_a_subscriber_who_is_too_slow_is_disconnected_and_resumes_without_loss_o
         for message in drained(again, desk.engine):
             view.apply(message)
     assert view.shown == rows(desk.engine, "order", [])
+    desk.engine.close()
+
+
+class Lazy:
+    """A subscriber that reads now and then, resumes when it is disconnected, and keeps what it is told."""
+
+    def __init__(self, desk: Desk, where: list[str]) -> None:
+        self.engine, self.where = desk.engine, where
+        self.subscription = live(desk, where=where)
+        self.known: dict[str | None, object] = {}
+
+    def read(self) -> None:
+        try:
+            message = self.subscription.take(timeout=0)
+        except Disconnected as ended:
+            self.subscription.close()
+            self.subscription = self.engine.follow(where=self.where, resume_from=ended.resume_from)
+            return
+        if message is not None and message.type == "LEAVE":
+            self.known.pop(message.key, None)
+        elif message is not None and message.state is not None:
+            self.known[message.key] = message.state
+
+
+def bust_the_first(desk: Desk, order_id: str) -> None:
+    counts = [each for each in desk.engine.executions(order_id) if each.is_active]
+    if counts:
+        desk.ok("ExecutionBustCmd", orderId=order_id, execId=counts[0].exec_id)
+
+
+@given(steps=st.lists(st.sampled_from(["fill 0", "fill 1", "fill 2", "bust 0", "bust 1", "new", "read"]), max_size=40))
+def test_whatever_a_slow_subscriber_is_spared_it_knows_in_the_end_what_a_query_answers(steps: list[str]) -> None:
+    desk = Desk(stream__queue=2)
+    where = ["cumQty__between=100,200"]
+    ids = [desk.given("LIVE") for _ in range(3)]
+    slow, quick = Lazy(desk, where), live(desk)
+    for step in steps:
+        match step.split():
+            case ["fill", which]:
+                desk.fill(ids[int(which)], "50")
+            case ["bust", which]:
+                bust_the_first(desk, ids[int(which)])
+            case ["new"]:
+                desk.fill(desk.given("LIVE"), "100")
+            case _:
+                slow.read()
+        drained(quick, desk.engine)
+    while (slow.subscription.position or 0) < desk.engine.counts()["events"]:
+        slow.read()
+    found = desk.engine.query(where=where, size=500).content
+    assert slow.known == {order.order_id: order for order in found}  # type: ignore[attr-defined] # orders
     desk.engine.close()
 
 
