@@ -5,15 +5,18 @@ from oms_engine.domain.events import StoredEvent
 from oms_engine.domain.lifecycle import TransitionCheck
 from oms_engine.domain.model import Execution, Order
 from oms_engine.engine import BatchOutcome, Engine
-from oms_engine.errors import OmsError, Problem, Refused, ScenarioError, SettingsError, StoreError
+from oms_engine.errors import Disconnected, OmsError, Problem, Refused, ScenarioError, SettingsError, StoreError
 from oms_engine.results import Outcome
 from oms_engine.settings import Settings
 from oms_engine.storage.queries import Page
+from oms_engine.streaming.messages import StreamMessage
+from oms_engine.streaming.subscription import Subscription
 
 __all__ = [
     "BatchOutcome",
     "Command",
     "CommandResult",
+    "Disconnected",
     "Engine",
     "Execution",
     "OmsError",
@@ -27,5 +30,7 @@ __all__ = [
     "SettingsError",
     "StoreError",
     "StoredEvent",
+    "StreamMessage",
+    "Subscription",
     "TransitionCheck",
 ]

@@ -1,19 +1,23 @@
 """What can a program do with the order management engine? Open it, execute commands, ask questions, close it."""
 
 import os
+import sqlite3
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, NamedTuple, Self
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple, Self
 
 from oms_engine.collecting import Decided
+from oms_engine.destinations import Receive
 from oms_engine.domain.catalogue import violation
 from oms_engine.domain.commands import Command, CommandResult, Draft, OrderCancelCmd, parse
 from oms_engine.domain.events import StoredEvent, stream_of
 from oms_engine.domain.filters import Where, read_query
 from oms_engine.domain.lifecycle import NextState, TransitionCheck, check_path, next_states, read_profile, read_states
+from oms_engine.domain.messages import ORDER_EVENTS
 from oms_engine.domain.model import Execution, Order, OrderState, SettingsState
 from oms_engine.domain.rules.envelope import ID_FORM
 from oms_engine.domain.rules.facts import OpenOrder
@@ -22,9 +26,17 @@ from oms_engine.domain.rules.settings import misspelt_roles
 from oms_engine.domain.vocabulary import State
 from oms_engine.errors import Refused, SettingsError, StoreError, problem_of, shown
 from oms_engine.framework.orchestration import PipelineResult, TaskOrchestrator
+from oms_engine.relay import Pace, Relay, Wait
 from oms_engine.results import Outcome, accepted, refused, repeated, store_failed
 from oms_engine.settings import FIXED_AT_OPENING, Settings
-from oms_engine.storage.event_store import MEMORY, TRANSLATED, EventStore
+from oms_engine.storage import snapshots
+from oms_engine.storage.archive import Archived, export, import_archive
+from oms_engine.storage.chain import chained_from
+from oms_engine.storage.copies import Backup, Compacted, backup, compact, placed
+from oms_engine.storage.event_store import MEMORY, EventStore
+from oms_engine.storage.failures import TRANSLATED
+from oms_engine.storage.feed import Feed
+from oms_engine.storage.outbox import Outbox, write_messages
 from oms_engine.storage.projections import Progress, project, rebuild, refill
 from oms_engine.storage.queries import (
     Page,
@@ -37,6 +49,10 @@ from oms_engine.storage.queries import (
     read_tree,
     run,
 )
+from oms_engine.storage.sinks import Sinks
+from oms_engine.storage.verify import Finding, Verification, verify, verify_stream
+from oms_engine.streaming.subscription import Subscription, Waits
+from oms_engine.streaming.tailer import Tailer
 from oms_engine.workflows import PIPELINE, OrderTaskContext
 
 Clock = Callable[[], datetime]
@@ -45,6 +61,7 @@ Listener = Callable[[Sequence[StoredEvent]], None]
 
 MAX_BATCH = 10_000
 
+_WAITS = Waits()
 _SECOND = timedelta(seconds=1)
 _MOST_COUNTED = 100_000
 _MOST_SESSIONS = 1_000
@@ -79,7 +96,14 @@ class Engine:
     """
 
     def __init__(
-        self, store: EventStore, *, settings: Settings, clock: Clock, new_id: NewId, session_id: str = "engine"
+        self,
+        store: EventStore,
+        *,
+        settings: Settings,
+        clock: Clock,
+        new_id: NewId,
+        session_id: str = "engine",
+        waits: Waits = _WAITS,
     ) -> None:
         self.session_id = session_id
         self._opened_with = settings
@@ -91,6 +115,9 @@ class Engine:
         self._new_id = new_id
         self._orchestrator = TaskOrchestrator(time.perf_counter_ns)
         self._listeners: list[Listener] = []
+        self._tailer = Tailer(lambda: Feed(store), self.subscribe, clock=clock, waits=waits)
+        self.sinks = Sinks(store, clock)
+        self.outbox = Outbox(store, clock)
 
     @classmethod
     def open(
@@ -102,6 +129,7 @@ class Engine:
         new_id: NewId = random_id,
         session_id: str = "engine",
         keep_settings: bool = True,
+        waits: Waits = _WAITS,
     ) -> Self:
         """Open or create a store.
 
@@ -114,6 +142,7 @@ class Engine:
             session_id: Session of commands that name none, and the actor that sets the settings.
             keep_settings: False lets the settings hold for this engine only and stores nothing, for whoever only reads
                 or previews.
+            waits: How subscribers wait; a test that must not wait brings its own.
 
         Raises:
             StoreUnavailable: The file is foreign, newer, broken or unreachable; it is left as it is.
@@ -125,11 +154,20 @@ class Engine:
         given = chosen.given()
         for_store = {key: value for key, value in given.items() if key not in FIXED_AT_OPENING}
         held = chosen if not keep_settings else Settings.of({k: v for k, v in given.items() if k in FIXED_AT_OPENING})
-        store = EventStore.open(url, refill=refill, synchronous=chosen.synchronous, kept=chosen.cached_streams)
-        engine = cls(store, settings=held, clock=clock, new_id=new_id, session_id=session_id)
+        store = EventStore.open(
+            url,
+            refill=refill,
+            synchronous=chosen.synchronous,
+            kept=chosen.cached_streams,
+            snapshot_every=held.snapshot_every,
+        )
+        engine = cls(store, settings=held, clock=clock, new_id=new_id, session_id=session_id, waits=waits)
         try:
+            engine._chain(chosen, starts=keep_settings)
             engine._own = {} if keep_settings else for_store
             engine._set(for_store)
+            if keep_settings and chosen.outbox_enabled:
+                engine.sinks.register_default()
         except BaseException:
             engine.close()
             raise
@@ -144,6 +182,22 @@ class Engine:
             if changes == before:
                 raise SettingsError(f"the settings given cannot be set: {result.message}")
 
+    def _chain(self, chosen: Settings, *, starts: bool) -> None:
+        """Start the hash chain where it is asked for; where the file has one, it goes on."""
+        if chosen.hash_chain and starts:
+            self._store.start_chain()
+        with self._store.reading() as connection:
+            first = chained_from(connection)
+        if first is None:
+            return
+        if chosen.given().get("store.hashChain") is False:
+            raise SettingsError(
+                f"setting store.hashChain cannot be off: this store chains its events from position {first} on, and a "
+                "chain that stops would protect nothing; leave the setting out"
+            )
+        self._opened_with = self._opened_with.with_changes({"store.hashChain": True})
+        self._effective = (SettingsState(), self._opened_with)
+
     def _differences(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
         """What is wanted and not set; another process may be setting the same."""
         now = self.settings.to_wire()
@@ -156,7 +210,8 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """Close the store."""
+        """End the subscriptions and close the store."""
+        self._tailer.close()
         self._store.close()
 
     @property
@@ -255,6 +310,7 @@ class Engine:
         unit.begin(context)
         finished = self._orchestrator.run(PIPELINE, context)
         if not finished.success:
+            _raise_what_sqlite_said(finished)
             return refused(context, finished)
         return self._repeated(context, finished) if context.repeat else accepted(context, finished)
 
@@ -431,6 +487,73 @@ class Engine:
         """Write the read model anew from the events; returns how many events were read."""
         return rebuild(self._store, progress)
 
+    def verify(self, progress: Progress = lambda _done, _all: None) -> Verification:
+        """Compare everything that the store keeps twice, from SQLite's pages to the read model; nothing is written."""
+        return verify(self._store, progress)
+
+    def verify_stream(self, stream_id: str) -> tuple[Finding, ...]:
+        """Compare a stream with what is kept of it beside its events; empty where all is well.
+
+        Raises:
+            Refused: OMS-ORDER-001, there is no such stream.
+        """
+        found = verify_stream(self._store, stream_id)
+        if found is None:
+            message = f"stream {shown(stream_id)} has no events; order- and an orderId name one"
+            raise Refused(problem_of([violation("ENV-09", "OMS-ORDER-001", "streamId", message)]))
+        return found
+
+    def backup(
+        self, target: str | Path, *, force: bool = False, progress: Progress = lambda _done, _all: None
+    ) -> Backup:
+        """Copy the store as it is now into a file, which is looked at before it takes its name; writers go on.
+
+        Args:
+            target: The copy.
+            force: Replace a file that is there.
+            progress: Told how many pages were copied, and how many there are.
+
+        Raises:
+            StoreError: The target is there, in use or cannot be written; nothing was left behind.
+        """
+        return backup(self._store, Path(target), force=force, progress=progress)
+
+    def export(
+        self, target: str | Path | BinaryIO, *, force: bool = False, progress: Progress = lambda _done, _all: None
+    ) -> Archived:
+        """Write all events and commands as JSON Lines; writers go on.
+
+        Args:
+            target: A file, which takes its name when it is complete, or a stream of bytes.
+            force: Replace a file that is there.
+            progress: Told how many events were written, and how many there are.
+
+        Raises:
+            StoreError: The target is there or cannot be written; nothing was left behind.
+        """
+        if not isinstance(target, str | Path):
+            return export(self._store, target, progress)
+        with placed(Path(target), force=force) as partial, partial.open("wb") as lines:
+            return export(self._store, lines, progress)
+
+    def import_archive(self, lines: Iterable[bytes], progress: Progress = lambda _done, _all: None) -> Archived:
+        """Fill this store, which must be empty, from the lines of an export, in one transaction.
+
+        Raises:
+            Refused: OMS-VAL-004 with line, field and remedy; nothing was imported.
+            StoreError: The store is not empty, or cannot be written.
+        """
+        return import_archive(self._store, lines, progress)
+
+    def compact(self) -> Compacted:
+        """Give unused pages of the file back to the disk.
+
+        Raises:
+            StoreBusy: Another process writes.
+            StoreRolledBack: The disk has no room for the second copy that this needs for a while.
+        """
+        return compact(self._store)
+
     def counts(self) -> dict[str, int]:
         """How many orders, executions and events there are."""
         tables = {"orders": "orders", "executions": "executions", "events": "events"}
@@ -439,6 +562,29 @@ class Engine:
                 name: int(connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608 - own names
                 for name, table in tables.items()
             }
+
+    def follow(
+        self,
+        topic: str = ORDER_EVENTS,
+        *,
+        where: Where = (),
+        include_snapshot: bool = True,
+        resume_from: int | None = None,
+    ) -> Subscription:
+        """Follow what happens, whoever writes it: first what matches now, then each change, once and in order.
+
+        Args:
+            topic: `order-events`, `execution-events` or `quote-events`.
+            where: Conditions, as of `query`, that an order, an execution or a quote request must meet to be told.
+            include_snapshot: False tells only what happens from now on.
+            resume_from: The position of an earlier subscription behind which to go on; there is no snapshot then.
+
+        Raises:
+            Refused: OMS-VAL-004 topic or conditions cannot be read, OMS-VAL-005 no position of this store.
+        """
+        return self._tailer.follow(
+            self.settings, topic, where=where, snapshot=include_snapshot, resume_from=resume_from
+        )
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Be told the events of every commit of this engine; returns the function that ends it."""
@@ -449,6 +595,35 @@ class Engine:
                 self._listeners.remove(listener)
 
         return end
+
+    def relay(
+        self, receivers: Mapping[str, Receive] | None = None, *, only: Collection[str] = (), wait: Wait | None = None
+    ) -> Relay:
+        """What delivers the messages that wait in `outbox` to the systems in `sinks`; close it before the engine.
+
+        Args:
+            receivers: The function of a sink, by the sink's name; it gets each message as a mapping.
+            only: The sinks to deliver to; all where none is named.
+            wait: How time passes between two looks; the relay is woken by the commits of this engine when not given.
+
+        Raises:
+            Refused: OMS-VAL-004 for a sink that is not registered.
+        """
+        for name in (*(receivers or {}), *only):
+            self.sinks.get(name)
+        told = self._opened_with
+        relay = Relay(
+            self.sinks,
+            self.outbox,
+            owner=random_id("RELAY"),
+            pace=Pace(told.outbox_poll_ms, told.outbox_batch, told.outbox_max_attempts),
+            clock=self._clock,
+            receivers=receivers,
+            only=only,
+            wait=wait,
+        )
+        relay.when_closed(self.subscribe(lambda _events: relay.wake()))
+        return relay
 
 
 class _Pace:
@@ -532,6 +707,9 @@ class _Unit:
         with TRANSLATED:
             store.append(decided.events)
             project(store.connection, decided.events, decided.after, decided.before)
+            snapshots.keep(store.connection, decided.events, decided.after, store.snapshot_every)
+            if store.has_sinks:
+                write_messages(store.connection, decided.events, decided.after)
             store.remember(decided.command_id, decided.payload_hash, decided.main, decided.events)
         store.hold(decided.after)
         if self._nested:
@@ -542,6 +720,13 @@ class _Unit:
 
     def publish(self, events: Sequence[StoredEvent]) -> list[str]:
         return _tell(self._listeners, events)
+
+
+def _raise_what_sqlite_said(finished: PipelineResult) -> None:
+    """A task that could not read the store failed for no reason of its own; the store translates what it said."""
+    for task in finished.task_results:
+        if isinstance(task.exception, sqlite3.Error):
+            raise task.exception
 
 
 def _tell(listeners: Sequence[Listener], events: Sequence[StoredEvent]) -> list[str]:

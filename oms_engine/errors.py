@@ -4,6 +4,7 @@
     ├── Refused                 a request cannot be carried out; carries the problem details
     ├── SettingsError           a setting is unknown or has an impossible value
     ├── ScenarioError           a scenario cannot be read
+    ├── Disconnected            a subscriber did not keep up; says where to resume
     └── StoreError              the store cannot be used as it is
         ├── StoreUnavailable    it cannot be opened, read or written (OMS-DATA-002)
         ├── StoreRolledBack     a write failed and was taken back as a whole (OMS-DATA-003)
@@ -202,6 +203,17 @@ class SettingsError(OmsError):
 
 class ScenarioError(OmsError):
     """A scenario cannot be read; the message names the place, the key and the fix."""
+
+
+class Disconnected(OmsError):
+    """A subscriber took its messages too slowly; nothing is lost when it subscribes again from `resume_from`."""
+
+    def __init__(self, resume_from: int) -> None:
+        super().__init__(
+            f"messages came faster than they were taken, and stream.queue is full; subscribe again with resume_from "
+            f"{resume_from}, or set a larger stream.queue"
+        )
+        self.resume_from = resume_from
 
 
 class StoreError(OmsError):

@@ -157,16 +157,16 @@ class Record(BaseModel):
     )
 
     _names: ClassVar[set[str]] = set()
-    _optional: ClassVar[dict[str, Any]] = {}
+    blank: ClassVar[Mapping[str, Any]] = {}
+    """Every field in its order, with its default; None where it has none."""
 
     @classmethod
     def __pydantic_on_complete__(cls) -> None:
         """Note what a record of this class has, once its fields are known."""
         cls._names = set(cls.model_fields)
-        cls._optional = {
-            name: info.default
+        cls.blank = {
+            name: None if info.is_required() or info.default_factory else info.default
             for name, info in cls.model_fields.items()
-            if not info.is_required() and info.default_factory is None
         }
 
     @classmethod
@@ -175,11 +175,11 @@ class Record(BaseModel):
 
         Fields that are left out have their defaults.
         """
-        return cls.made({**cls._optional, **values})
+        return cls.made({**cls.blank, **values})
 
     @classmethod
     def made(cls, values: dict[str, Any]) -> Self:
-        """As `of`, from a dict that names every field and belongs to the record from now on."""
+        """As `of`, from a dict that names every field in its order and belongs to the record from now on."""
         record = cls.__new__(cls)
         _SET(record, "__dict__", values)
         _SET(record, "__pydantic_fields_set__", cls._names)

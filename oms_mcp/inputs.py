@@ -1,5 +1,6 @@
 """How are envelopes, settings, scenarios and database names read from what a person types?"""
 
+import difflib
 import json
 import os
 import sys
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic_core import PydanticCustomError
 
+from oms_engine.domain.events import EVENTS
 from oms_engine.errors import Problem, ScenarioError, SettingsError, shown
 from oms_engine.record import parse_instant
 from oms_engine.settings import Settings
@@ -143,6 +145,14 @@ def read_instant(text: str, option: str) -> datetime:
         return parse_instant(text)
     except PydanticCustomError as error:
         raise Misuse(f"{option} {shown(text)} {error}") from None
+
+
+def event_type(name: str) -> str:
+    """The name of a type of event; raises Misuse naming the nearest, since nobody would ever see one of another."""
+    if name in EVENTS:
+        return name
+    near = difflib.get_close_matches(name[:64], EVENTS, n=1, cutoff=0)
+    raise Misuse(f"--type {shown(name)} is no type of event; did you mean {near[0]}?")
 
 
 def _settings_file(name: str) -> dict[str, Any]:

@@ -3,29 +3,34 @@
 import re
 import shlex
 from collections.abc import Iterator, Mapping
+from dataclasses import fields as dataclass_fields
 from datetime import date
+from inspect import signature
 from pathlib import Path, PurePosixPath
 
 import pytest
+from pydantic.alias_generators import to_camel
 from typer.testing import CliRunner
 
 from knowledge_base import PACKAGED_CORPUS, Library
 from knowledge_base.documents import Corpus
 from knowledge_base.results import Scenario as Block
 from knowledge_base.sections import Document, Section
-from oms_engine import Engine
+from oms_engine import Engine, StreamMessage
 from oms_engine.domain.catalogue import RULES, STATEMENTS, citation
 from oms_engine.domain.commands import COMMANDS
 from oms_engine.domain.decider.tree import PARENT_RULES, RECEIVER_RULES
 from oms_engine.domain.events import EVENTS
 from oms_engine.domain.filters import ENTITIES
 from oms_engine.domain.lifecycle import CORRECTIONS, MACHINES, TRANSITIONS
+from oms_engine.domain.messages import TOPICS
 from oms_engine.domain.rules.assets import EVERY_CLASS, PACKS
 from oms_engine.domain.vocabulary import AssetClass, State
 from oms_engine.errors import CODES
 from oms_engine.settings import Settings
 from oms_engine.simulation.run import run_scenario
 from oms_engine.simulation.scenario import parse_scenarios
+from oms_engine.streaming.messages import MessageType
 from oms_engine.workflows import WORKFLOWS, rules_of
 from oms_mcp.cli import app
 
@@ -228,6 +233,51 @@ def test_a_pack_of_ones_own_works_as_it_is_shown(monkeypatch: pytest.MonkeyPatch
     assert refused.error is not None
     assert [found.rule_id for found in refused.error.violations] == ["HOUSE-01"]
     assert taken.ok
+
+
+def test_the_program_of_the_outbox_does_what_its_last_lines_say() -> None:
+    (shown,) = (fence for fence in CORPUS.documents["framework/outbox.md"].fences if fence.info == "python")
+    exec(shown.text, {})  # noqa: S102 - as above
+
+
+def test_the_topics_of_the_outbox_are_those_in_the_code() -> None:
+    _, _, *rows = _table("framework/outbox.md", "2-messages", own=True)
+    assert [topic.strip("`") for topic, *_ in rows] == list(TOPICS)
+
+
+STREAM_PAGE = "framework/streaming.md"
+
+
+def test_the_program_of_live_subscriptions_does_what_it_says() -> None:
+    (shown,) = (fence for fence in CORPUS.documents[STREAM_PAGE].fences if fence.info == "python")
+    exec(shown.text, {})  # noqa: S102 - as above
+
+
+def test_what_is_told_of_live_subscriptions_is_what_the_code_has() -> None:
+    first = {
+        anchor: _first_column(STREAM_PAGE, anchor) for anchor in ("2-topics", "3-messages", "11-what-is-asked-for")
+    }
+    assert first["2-topics"] == list(TOPICS)
+    assert first["3-messages"] == [kind.value for kind in MessageType]
+    assert first["11-what-is-asked-for"] == list(signature(Engine.follow).parameters)[1:]
+    fields = [name for cell in _first_column(STREAM_PAGE, "31-fields") for name in cell.replace("`", "").split(", ")]
+    assert {"type", *fields} == {to_camel(field.name) for field in dataclass_fields(StreamMessage)}
+
+
+@pytest.mark.parametrize(
+    ("anchor", "command"), [("7-from-the-command-line", "subscribe"), ("71-every-event", "events")]
+)
+def test_the_options_of_following_are_those_of_the_command(anchor: str, command: str) -> None:
+    (meant,) = (c for c in app.registered_commands if c.callback and (c.name or c.callback.__name__) == command)
+    told = {cell.split()[0].removeprefix("--").replace("-", "_") for cell in _first_column(STREAM_PAGE, anchor)}
+    assert meant.callback is not None
+    has = set(signature(meant.callback).parameters) - {"db", "pairs", "as_json", "follow"}
+    assert {"kind" if name == "type" else "conditions" if name == "CONDITION" else name for name in told} == has
+
+
+def _first_column(path: str, anchor: str) -> list[str]:
+    _, _, *rows = _table(path, anchor, own=True)
+    return [cell.strip("`") for cell, *_ in rows]
 
 
 def test_the_list_of_settings_has_every_setting_with_its_default_and_an_example() -> None:

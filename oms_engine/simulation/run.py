@@ -136,7 +136,7 @@ class _Run:
         self.scenario = scenario
         self.engine = engine
         self.script = script
-        self.counted = Counter(engine.counts())
+        self.counted = _counts(engine)
         self.compared = 0
         self.steps: list[StepRun] = []
         self.written: set[tuple[str, int]] = set()
@@ -229,7 +229,7 @@ class _Run:
             yield from compare(fields, order.to_wire() if order else None, f"order {order_id}", line)
         for order_id, types in (expect.get("events") or {}).items():
             yield from compare({"events": types}, {"events": self._types(order_id)}, f"order {order_id}", line)
-        now = Counter(self.engine.counts())
+        now = _counts(self.engine)
         added = {name: now[name] - self.counted[name] for name in now}
         yield from compare(expect.get("counts") or {}, added, "counts", line)
 
@@ -241,6 +241,10 @@ class _Run:
             return self.engine.find(order_id)
         except Refused:
             return None
+
+
+def _counts(engine: Engine) -> Counter[str]:
+    return Counter({**engine.counts(), "outbox": engine.outbox.count()})
 
 
 def _done(step: Step, differences: Iterable[Difference], **answer: Any) -> StepRun:  # noqa: ANN401 - fields of StepRun

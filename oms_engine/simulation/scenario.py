@@ -25,7 +25,7 @@ _QUERY_EXPECT_KEYS = ("ids", "count", "rows")
 _CHECK_KEYS = ("from", "path", "profile")
 _CHECK_EXPECT_KEYS = ("valid", "failedFrom", "failedTo")
 _EXPECT_KEYS = ("orders", "events", "counts")
-_COUNT_KEYS = ("orders", "executions", "events")
+_COUNT_KEYS = ("orders", "executions", "events", "outbox")
 _MAX_ID = 64
 
 

@@ -4,23 +4,26 @@ The unique key (stream_id, version) is the optimistic lock; BEGIN IMMEDIATE seri
 a command reads stays true until it commits.
 """
 
+import json
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pydantic import ValidationError
-
 from oms_engine.domain.decider.streams import fold_stream
 from oms_engine.domain.events import EVENTS, SETTINGS_STREAM, Event, StoredEvent, quote_stream_of, stream_of
 from oms_engine.domain.model import OrderState, QuoteRequestState, SettingsState, StreamState
 from oms_engine.domain.rules.facts import ClientOrderId
-from oms_engine.errors import StoreBusy, StoreError, StoreRolledBack, StoreUnavailable, shown
+from oms_engine.domain.upcasting import UPCASTERS
+from oms_engine.errors import StoreBusy, StoreRolledBack, StoreUnavailable, shown
 from oms_engine.record import instant_text, parse_instant
+from oms_engine.storage import snapshots
+from oms_engine.storage.chain import FROM, Chain, begin
+from oms_engine.storage.failures import TRANSLATED, cannot_be_written, meaning
 from oms_engine.storage.schema import Refill, prepare
 
 MEMORY = ":memory:"
@@ -28,15 +31,18 @@ MEMORY = ":memory:"
 _KEPT = 5_000
 """Streams that are remembered, those that were used last."""
 
+_BUSY_SECONDS = 5.0
+"""How long one process waits for another."""
+
 _LAST = 2**63 - 1
 """No version and no position of SQLite's integers lies behind this one."""
 
-_COLUMNS = (
+COLUMNS = (
     "position, stream_id, version, type, schema_version, payload, "
     "command_id, correlation_id, causation_id, actor, recorded_at"
 )
-_INSERT_EVENT = f"INSERT INTO events ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
-SELECT_EVENTS = f"SELECT {_COLUMNS} FROM events "  # noqa: S608 - constants
+INSERT_EVENT = f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
+SELECT_EVENTS = f"SELECT {COLUMNS} FROM events "  # noqa: S608 - constants
 
 
 _SELECT_STREAM = SELECT_EVENTS + "WHERE stream_id = ? AND version > ? AND version <= ? ORDER BY version"
@@ -48,6 +54,12 @@ class Head(NamedTuple):
     position: int
     recorded_at: datetime
 
+
+_LOOK = (
+    "SELECT coalesce((SELECT max(position) FROM events), 0), (SELECT value FROM store_facts WHERE name = ?), "
+    "EXISTS (SELECT 1 FROM sinks)"
+)
+"""What every transaction asks first."""
 
 _NOTHING = Head(0, datetime.min.replace(tzinfo=UTC))
 _NOTHING_SET = SettingsState()
@@ -72,6 +84,81 @@ def _path_of(url: str) -> str:
     return (rest.removeprefix("/") if found else url) or MEMORY
 
 
+def _connected(
+    path: str, *, in_memory: bool, refill: Refill | None, busy_seconds: float, synchronous: str
+) -> tuple[sqlite3.Connection, bool]:
+    """A connection to a database of the present schema, and whether it can write.
+
+    A write-protected folder has no room for the files of a log; where there is no log, the database itself is all there
+    is, and can be read.
+    """
+    file = Path(path).absolute()
+    name = path if in_memory else str(file)  # an absolute name is never read as an address
+    try:
+        connection = _prepared(name, in_memory=in_memory, refill=refill, busy_seconds=busy_seconds)
+        connection.execute(f"PRAGMA synchronous = {'NORMAL' if synchronous == 'NORMAL' else 'FULL'}")
+    except sqlite3.Error as error:
+        if in_memory or not cannot_be_written(error) or not file.is_file() or Path(f"{path}-wal").exists():
+            raise
+        return _prepared(read_only(file), uri=True, in_memory=False, refill=None, busy_seconds=busy_seconds), False
+    else:
+        return connection, True
+
+
+def read_only(file: Path, *, alone: bool = True) -> str:
+    """The address of a file that is only read; `alone` where nobody writes to it, so that it needs no lock."""
+    return f"{file.absolute().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
+
+
+def _prepared(
+    address: str, *, in_memory: bool, refill: Refill | None, busy_seconds: float, uri: bool = False
+) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        address,
+        uri=uri,
+        timeout=busy_seconds,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    try:
+        prepare(connection, in_memory=in_memory, refill=refill)
+        if not in_memory:
+            connection.execute("PRAGMA journal_mode = WAL")
+        if not uri:
+            snapshots.settle(connection)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _looking_at(file: Path) -> sqlite3.Connection:
+    """A connection that sees the database as it is now, whatever is written meanwhile."""
+    for alone in (False, True):
+        connection = sqlite3.connect(read_only(file, alone=alone), uri=True, isolation_level=None)
+        try:
+            connection.execute("BEGIN")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error as error:
+            connection.close()
+            if alone or not cannot_be_written(error):
+                raise
+        else:
+            break
+    return connection
+
+
+def _at_opening(error: sqlite3.Error) -> str:
+    """What an error means that came before anything was read."""
+    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
+        return (
+            "it is no SQLite file, or its beginning is damaged; it was left as it was. "
+            "Restore a backup, or choose another file"
+        )
+    return str(meaning(error))
+
+
 class EventStore:
     """The events of one database, and the transaction in which they are written.
 
@@ -86,9 +173,13 @@ class EventStore:
         in_memory: bool,
         read_with: Callable[[], sqlite3.Connection] | None = None,
         kept: int = _KEPT,
+        snapshot_every: int = 100,
     ) -> None:
         self.connection = connection
         self.in_memory = in_memory
+        self.snapshot_every = snapshot_every
+        self.has_sinks = False
+        self.chain = Chain(connection)
         self._read_with = read_with
         self._reader: sqlite3.Connection | None = None
         self._kept = kept
@@ -97,6 +188,7 @@ class EventStore:
         self._writer: int | None = None
         self._head = _NOTHING
         self._found = _NOTHING
+        self._released: Head | None = None
         self._committed: dict[str, StreamState] = {}
         self._current: set[str] = set()
         self._open: dict[str, StreamState | None] | None = None
@@ -108,9 +200,10 @@ class EventStore:
         url: str = MEMORY,
         *,
         refill: Refill | None = None,
-        busy_seconds: float = 5.0,
+        busy_seconds: float = _BUSY_SECONDS,
         synchronous: str = "FULL",
         kept: int = _KEPT,
+        snapshot_every: int = 100,
     ) -> "EventStore":
         """Open or create a store; raises StoreUnavailable and leaves the file alone when it is not one of ours.
 
@@ -120,27 +213,32 @@ class EventStore:
             busy_seconds: How long to wait for another process.
             synchronous: FULL, or NORMAL: a power cut may then take back the last commits, never a part of one.
             kept: Streams that are remembered, those that were used last.
+            snapshot_every: Events of a stream from one snapshot to the next.
         """
         path = _path_of(url)
         in_memory = path == MEMORY
         if not in_memory and not Path(path).absolute().parent.is_dir():
             raise StoreUnavailable(f"the folder of {shown(path)} does not exist; create it first")
-        connection = _connect(path, busy_seconds)
         try:
-            prepare(connection, in_memory=in_memory, refill=refill)
-            if in_memory:
-                return cls(connection, in_memory=True, kept=kept)
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute(f"PRAGMA synchronous = {'NORMAL' if synchronous == 'NORMAL' else 'FULL'}")
+            connection, writes = _connected(
+                path, in_memory=in_memory, refill=refill, busy_seconds=busy_seconds, synchronous=synchronous
+            )
         except StoreUnavailable as error:
-            connection.close()
             raise StoreUnavailable(f"{shown(path)} cannot be used: {error}") from None
         except sqlite3.Error as error:
-            connection.close()
-            if _is_busy(error):
+            said = meaning(error)
+            if isinstance(said, StoreBusy):
                 raise StoreBusy(f"another process holds the write lock of {shown(path)}; try again") from error
-            raise StoreUnavailable(f"{shown(path)} cannot be used as a database: {error}") from error
-        return cls(connection, in_memory=False, read_with=partial(_connect, path, busy_seconds), kept=kept)
+            raise StoreUnavailable(f"{shown(path)} cannot be used as a database: {_at_opening(error)}") from error
+        read_with = partial(_reader_of, connection, busy_seconds) if writes and not in_memory else None
+        return cls(connection, in_memory=in_memory, read_with=read_with, kept=kept, snapshot_every=snapshot_every)
+
+    def reader(self) -> "EventStore":
+        """The same store for reading alone: a file through a connection of its own, memory through this one."""
+        if self.in_memory:
+            return self
+        with self._lock, TRANSLATED:
+            return EventStore(_reader_of(self.connection, _BUSY_SECONDS), in_memory=False)
 
     def close(self) -> None:
         """Close the store; using it afterwards is an error."""
@@ -151,6 +249,21 @@ class EventStore:
                 self._reader = None
             self.connection.close()
 
+    @property
+    def file(self) -> str:
+        """The full name of the file; empty for a store in memory."""
+        with self._lock, TRANSLATED:
+            return _file_of(self.connection)
+
+    @contextmanager
+    def alone(self) -> Iterator[sqlite3.Connection]:
+        """The connection with no transaction open, for what SQLite does in none; other threads wait."""
+        with self._lock, self._read_lock, TRANSLATED:
+            if self._reader is not None:
+                self._reader.close()
+                self._reader = None
+            yield self.connection
+
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Read with one consistent view of the store; other readers of this process wait."""
@@ -160,6 +273,20 @@ class EventStore:
         else:
             with self._read_lock, TRANSLATED:
                 yield from _in_view(self._view)
+
+    @contextmanager
+    def apart(self) -> Iterator[sqlite3.Connection]:
+        """Read for long: one consistent view on a connection of its own, beside which threads and processes go on.
+
+        A store in memory has one connection only; there the others wait.
+        """
+        file = self.file
+        if not file:
+            with self.reading() as connection:
+                yield connection
+            return
+        with TRANSLATED, closing(_looking_at(Path(file))) as connection:
+            yield connection
 
     def writing(self) -> AbstractContextManager[None]:
         """Hold the write lock of the database; what was not committed when the block ends is rolled back."""
@@ -196,7 +323,8 @@ class EventStore:
 
     def _look_who_wrote(self) -> None:
         """What is remembered holds to its end only where nobody else has written since."""
-        last = self.connection.execute("SELECT max(position) FROM events").fetchone()[0] or 0
+        last, chained_from, self.has_sinks = self._one(_LOOK, FROM)
+        self.chain.starts_at(chained_from)
         if last != self._head.position:
             self._current.clear()
             row = self._one("SELECT recorded_at FROM events WHERE position = ?", last)
@@ -215,14 +343,19 @@ class EventStore:
     def savepoint(self) -> Iterator[None]:
         """A part of a transaction that is rolled back alone unless `release` was called."""
         before = self._head
-        self._released: Head | None = None
+        self._released = None
         self.connection.execute("SAVEPOINT command")
         try:
             yield
         finally:
             self._trial.clear()
-            self._head = before if self._released is None else self._released
             if self._released is None:
+                self._head = before
+                if not self.connection.in_transaction:
+                    raise StoreRolledBack(
+                        "the database took the whole transaction back, so nothing of it is stored; "
+                        "look whether its disk is full, then send it again"
+                    )
                 self.connection.execute("ROLLBACK TO command")
                 self.connection.execute("RELEASE command")
 
@@ -240,11 +373,21 @@ class EventStore:
 
     def next_position(self) -> int:
         """The position that the next event will have; stays true while the write lock is held."""
-        return self._head.position + 1
+        if self._writer == threading.get_ident():
+            return self._head.position + 1
+        return int(self._one("SELECT coalesce(max(position), 0) + 1 FROM events")[0])
+
+    def start_chain(self) -> None:
+        """Chain every event from the next one on by hashes; a chain that is there goes on."""
+        with self.writing():
+            begin(self.connection, self.next_position())
+            self.commit()
 
     def append(self, events: Sequence[StoredEvent]) -> None:
         """Write events at the positions and versions they carry; a version that is taken raises StoreRolledBack."""
-        self.connection.executemany(_INSERT_EVENT, [_row(event) for event in events])
+        rows = [_row(event) for event in events]
+        self.connection.executemany(INSERT_EVENT, rows)
+        self.chain.extend(rows)
         self._head = Head(events[-1].position, events[-1].recorded_at)
 
     def remember(self, command_id: str, payload_hash: str, main: str, events: Sequence[StoredEvent]) -> None:
@@ -303,30 +446,38 @@ class EventStore:
         """What the events of a stream lead to.
 
         While the write lock is held nobody else adds to a stream, so it is read once, and not even that where nobody
-        else has written since it was remembered. Who reads starts from what is remembered and reads the events behind.
+        else has written since it was remembered. Otherwise what is remembered, or the newest snapshot, is a start, and
+        only the events behind it are read.
         """
-        if up_to is not None:
-            return fold_stream(stream_id, self.stream(stream_id, up_to=up_to))
-        if self._open is None or self._writer != threading.get_ident():
-            return self._state_in_view(stream_id)
+        if up_to is not None or self._open is None or self._writer != threading.get_ident():
+            return self._state_in_view(stream_id, _LAST if up_to is None else up_to)
         state = self._trial.get(stream_id)
         if state is None and stream_id in self._open:
             return self._open[stream_id]
         if state is None:
             state = self._committed.get(stream_id)
             if state is None or stream_id not in self._current:
-                state = fold_stream(stream_id, self.stream(stream_id, after=state.version if state else 0), state)
+                state = self._from(state, stream_id, _LAST)
             self._open[stream_id] = state
         return state
 
-    def _state_in_view(self, stream_id: str) -> StreamState | None:
+    def _state_in_view(self, stream_id: str, up_to: int) -> StreamState | None:
         """As `state`, for a view that may be older than what is remembered."""
         known = self._committed.get(stream_id)
         if known is not None:
-            last = self._one("SELECT max(version) FROM events WHERE stream_id = ?", stream_id)[0]
-            if last is None or last < known.version:
+            last = self._one("SELECT max(version) FROM events WHERE stream_id = ?", stream_id)[0] or 0
+            if min(last, up_to) < known.version:
                 known = None
-        return fold_stream(stream_id, self.stream(stream_id, after=known.version if known else 0), known)
+        return self._from(known, stream_id, up_to)
+
+    def _from(self, known: StreamState | None, stream_id: str, up_to: int) -> StreamState | None:
+        """The stream at a version, from what is known of it on; without that from its newest snapshot."""
+        start = known or snapshots.at(self._view, stream_id, up_to)
+        version = start.version if start else 0
+        state = fold_stream(stream_id, self.stream(stream_id, after=version, up_to=up_to), start)
+        if state is not None and known is None and self._writer == threading.get_ident() and up_to == _LAST:
+            snapshots.mend(self.connection, stream_id, version, state, self.snapshot_every)
+        return state
 
     def hold(self, states: Mapping[str, StreamState]) -> None:
         """Let these states stand for what was appended, until the transaction or its savepoint ends."""
@@ -365,20 +516,10 @@ class EventStore:
             return self.connection
         if self._reader is None:
             self._reader = self._read_with()
-            self._reader.execute("PRAGMA query_only = ON")
         return self._reader
 
     def _one(self, sql: str, *values: object) -> Any:  # noqa: ANN401 - a row has the columns of its statement
         return self._view.execute(sql, values).fetchone()
-
-
-def _connect(path: str, busy_seconds: float) -> sqlite3.Connection:
-    try:
-        return sqlite3.connect(
-            path, timeout=busy_seconds, isolation_level=None, check_same_thread=False, cached_statements=256
-        )
-    except sqlite3.Error as error:
-        raise StoreUnavailable(f"the database {shown(path)} cannot be opened: {error}") from error
 
 
 def _in_view(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
@@ -391,6 +532,42 @@ def _in_view(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         yield connection
     finally:
         connection.execute("ROLLBACK")
+
+
+def _file_of(connection: sqlite3.Connection) -> str:
+    return str(connection.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0])
+
+
+def _reader_of(connection: sqlite3.Connection, busy_seconds: float) -> sqlite3.Connection:
+    """Another connection to the same file, which only reads."""
+    reader = sqlite3.connect(
+        f"{Path(_file_of(connection)).as_uri()}?mode=rw",  # a file that is gone is not made anew
+        uri=True,
+        timeout=busy_seconds,
+        isolation_level=None,
+        check_same_thread=False,
+        cached_statements=256,
+    )
+    reader.execute("PRAGMA query_only = ON")
+    return reader
+
+
+class _Writing:
+    """The block in which the write lock of a store is held."""
+
+    __slots__ = ("_store",)
+
+    def __init__(self, store: EventStore) -> None:
+        self._store = store
+
+    def __enter__(self) -> None:
+        self._store.begin()
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        with TRANSLATED:
+            self._store.end()
+        if isinstance(error, sqlite3.Error):
+            raise meaning(error) from error
 
 
 def _row(event: StoredEvent) -> tuple[object, ...]:
@@ -420,7 +597,7 @@ def read_event(row: tuple[Any, ...]) -> StoredEvent:
         version=version,
         type=kind,
         schema_version=schema_version,
-        payload=_payload(position, kind, payload),
+        payload=_payload(position, kind, schema_version, payload),
         command_id=command_id,
         correlation_id=correlation_id,
         causation_id=causation_id,
@@ -429,10 +606,32 @@ def read_event(row: tuple[Any, ...]) -> StoredEvent:
     )
 
 
-def _payload(position: int, kind: str, payload: str) -> Event:
+class NewerEvent(ValueError):
+    """An event is of a version that this program does not know."""
+
+
+def decode(kind: str, schema_version: int, payload: str) -> Event:
+    """The event that a payload says, lifted to the present version when it is of an older one.
+
+    Raises:
+        KeyError: There is no such event.
+        NewerEvent: It is of a newer version.
+        ValueError: It cannot be read.
+    """
+    present = UPCASTERS.versions.get(kind, 1)
+    if schema_version != present:
+        if not 1 <= schema_version < present:
+            raise NewerEvent(f"it has schema version {schema_version}, this program knows versions up to {present}")
+        payload = json.dumps(UPCASTERS.lift(kind, schema_version, json.loads(payload)))
+    return EVENTS[kind].model_validate_json(payload)
+
+
+def _payload(position: int, kind: str, schema_version: int, payload: str) -> Event:
     try:
-        return EVENTS[kind].model_validate_json(payload)
-    except (KeyError, ValidationError) as error:
+        return decode(kind, schema_version, payload)
+    except NewerEvent as error:
+        raise StoreUnavailable(f"event {position} ({kind}) cannot be read: {error}; upgrade oms-mcp") from error
+    except (KeyError, ValueError) as error:
         raise StoreUnavailable(
             f"event {position} ({kind}) cannot be read; the file was changed from outside, so restore a backup of it"
         ) from error
@@ -441,49 +640,3 @@ def _payload(position: int, kind: str, payload: str) -> Event:
 def all_by_stream(connection: sqlite3.Connection) -> Iterator[StoredEvent]:
     """Every event, stream by stream and in order of version."""
     return (read_event(row) for row in connection.execute(SELECT_EVENTS + "ORDER BY stream_id, version"))
-
-
-def _is_busy(error: sqlite3.Error) -> bool:
-    return "locked" in str(error) or "busy" in str(error)
-
-
-class _Translated:
-    """SQLite's errors as ours: a busy file, a failed write, an unusable store. No SQL and no path leaves with them."""
-
-    __slots__ = ()
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        if isinstance(error, sqlite3.Error):
-            raise _as_ours(error) from error
-
-
-def _as_ours(error: sqlite3.Error) -> StoreError:
-    if isinstance(error, sqlite3.OperationalError) and _is_busy(error):
-        return StoreBusy("another process holds the write lock of the database; send the command again")
-    if isinstance(error, sqlite3.IntegrityError):
-        return StoreRolledBack("the database refused a row; everything was rolled back")
-    return StoreUnavailable("the database could not be read or written")
-
-
-TRANSLATED = _Translated()
-"""What every access to the database is wrapped in; a class, because a generator costs as much as a statement."""
-
-
-class _Writing:
-    """The block in which the write lock of a store is held."""
-
-    __slots__ = ("_store",)
-
-    def __init__(self, store: EventStore) -> None:
-        self._store = store
-
-    def __enter__(self) -> None:
-        self._store.begin()
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
-        with TRANSLATED:
-            self._store.end()
-        if isinstance(error, sqlite3.Error):
-            raise _as_ours(error) from error

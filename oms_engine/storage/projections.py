@@ -30,6 +30,7 @@ from oms_engine.domain.filters import ENTITIES
 from oms_engine.domain.model import Allocation, OrderState, QuoteRequestState, ReplaceTerms, StreamState
 from oms_engine.domain.vocabulary import AllocStatus, Direction, Role
 from oms_engine.record import Record, instant_text
+from oms_engine.storage import snapshots
 from oms_engine.storage.codec import RowCodec
 from oms_engine.storage.event_store import EventStore, all_by_stream
 from oms_engine.storage.schema import READ_MODEL_TABLES
@@ -240,8 +241,12 @@ def _ended(events: Iterable[StoredEvent], after: QuoteRequestState) -> set[str]:
 
 
 def rebuild(store: EventStore, progress: Progress = lambda _done, _all: None) -> int:
-    """Write the read model anew from the events, in one transaction; returns how many events were read."""
+    """Write the read model anew from the events, in one transaction; returns how many events were read.
+
+    Snapshots are dropped: they are the other thing that is computed from events, and are written again when needed.
+    """
     with store.writing():
+        snapshots.drop(store.connection)
         total = refill(store.connection, progress)
         store.commit()
     return total

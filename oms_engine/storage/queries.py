@@ -168,6 +168,15 @@ def run(store: EventStore, query: Query) -> Page:
     )
 
 
+def every(store: EventStore, query: Query) -> list[Record]:
+    """Everything that meets the conditions of a question, in the order it came to be; not cut into pages."""
+    source = _SOURCES[query.entity.name]
+    where = query.specification.compile(SqlCompiler())
+    sql = f"{source.select}WHERE {where.sql} ORDER BY {query.entity.sequence}"
+    with store.reading() as connection:
+        return [source.read(row) for row in connection.execute(sql, where.values)]
+
+
 class Tree(NamedTuple):
     """A tree of orders: the root first, then by depth and orderId; and the group that a member's tree hangs on."""
 

@@ -75,10 +75,12 @@ CREATE TABLE sinks (
   kind TEXT NOT NULL,
   target TEXT,
   topics TEXT NOT NULL,
-  registered_at TEXT NOT NULL
+  registered_at TEXT NOT NULL,
+  filled_to INTEGER NOT NULL,
+  live_from INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE outbox (
-  id INTEGER PRIMARY KEY,
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
   sink TEXT NOT NULL,
   topic TEXT NOT NULL,
   key TEXT NOT NULL,
@@ -92,6 +94,31 @@ CREATE TABLE outbox (
   last_error TEXT,
   parked_at TEXT,
   UNIQUE (sink, topic, key, version)
+);
+CREATE INDEX outbox_in_order ON outbox (sink, position);
+CREATE INDEX outbox_delayed ON outbox (sink, next_attempt_at) WHERE next_attempt_at IS NOT NULL;
+CREATE INDEX outbox_parked ON outbox (sink, key) WHERE parked_at IS NOT NULL;
+CREATE TABLE outbox_claims (
+  sink TEXT NOT NULL,
+  key TEXT NOT NULL,
+  owner TEXT NOT NULL,
+  until TEXT NOT NULL,
+  PRIMARY KEY (sink, key)
+) WITHOUT ROWID;
+CREATE TABLE outbox_dropped (
+  id INTEGER PRIMARY KEY,
+  sink TEXT NOT NULL,
+  topic TEXT,
+  key TEXT,
+  stream_id TEXT,
+  from_version INTEGER,
+  version INTEGER,
+  position INTEGER NOT NULL,
+  attempts INTEGER NOT NULL,
+  last_error TEXT,
+  reason TEXT NOT NULL,
+  actor TEXT NOT NULL,
+  dropped_at TEXT NOT NULL
 );
 CREATE TABLE projections (
   name TEXT PRIMARY KEY,

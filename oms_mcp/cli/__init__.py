@@ -5,10 +5,18 @@ import os
 import sys
 from contextlib import suppress
 
-from oms_mcp.cli import knowledge, orders, scenarios, serving, settings  # their commands join the app
+from oms_mcp.cli import (
+    following,
+    knowledge,
+    orders,
+    safekeeping,
+    scenarios,
+    serving,
+    settings,
+)  # their commands join the app
 from oms_mcp.cli.root import MISUSED, REFUSED, app
 
-__all__ = ["app", "knowledge", "main", "orders", "scenarios", "serving", "settings"]
+__all__ = ["app", "following", "knowledge", "main", "orders", "safekeeping", "scenarios", "serving", "settings"]
 
 
 def main() -> None:

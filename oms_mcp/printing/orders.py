@@ -44,6 +44,20 @@ def order_rows(rows: Sequence[Wire]) -> Rows:
     )
 
 
+def subject_of(topic: str, row: Wire) -> Text:
+    """An order, an execution or a quote request on one line."""
+    match topic:
+        case "order-events":
+            done = f"  cumQty {row['cumQty']}, leavesQty {row.get('leavesQty', 'unknown')}, avgPx {row['avgPx']}"
+            return Text.assemble(clean(_terms(row)), "  ", _state(row), done)
+        case "execution-events":
+            return Text.assemble(f"{row['lastQty']} @ {row['lastPx']}  ", text_of(row["status"]))
+        case _:
+            quotes = ", ".join(f"{quote['quoteId']} {quote['price']} {quote['state']}" for quote in row["quotes"])
+            asked = f"{row.get('side', 'TWO-WAY')} {row['quantity']} {row['symbol']}"
+            return Text.assemble(clean(asked), "  ", text_of(row["state"]), clean(f"  {quotes}" if quotes else ""))
+
+
 def _terms(row: Wire) -> str:
     price = f" {row['price']}" if "price" in row else ""
     stop = f" stop {row['stopPx']}" if "stopPx" in row else ""
@@ -235,13 +249,14 @@ def _events(events: Sequence[Wire], number: Literal["version", "position"]) -> T
         place = f"  {clean(event['streamId'].removeprefix('order-'))} v{event['version']}"
         about = f"  {event['recordedAt']}  {clean(event['actor'])}{place if number == 'position' else ''}"
         told = Text.assemble((event["type"], "bold"), (about, "dim"), overflow="fold")
-        if said := _facts_of(event["payload"]):
+        if said := facts_of(event["payload"]):
             told.append(f"\n{said}")
         made.add_row(f"v{event['version']}" if number == "version" else str(event["position"]), told)
     return made
 
 
-def _facts_of(payload: Wire) -> str:
+def facts_of(payload: Wire) -> str:
+    """What an event says, beside what stands with every event of its order."""
     return ", ".join(f"{name}={_short(value)}" for name, value in payload.items() if name not in _KNOWN_FACTS)
 
 

@@ -23,6 +23,25 @@ def doctor(wire: Wire) -> None:
     console.print(Text("all well", style="green") if wire["ok"] else Text("problems found", style="bold red"))
 
 
+def verification(wire: Wire) -> None:
+    """What was found in a database, with the way out, or that all is well."""
+    console = out()
+    findings = wire["findings"]
+    if findings:
+        rows = [[found["where"], found["what"], text_of(found["remedy"], "yellow")] for found in findings]
+        console.print(table(rows, "where", "what", "way out"))
+    if wire["moreFindings"]:
+        console.print(Text(f"and {counted(wire['moreFindings'], 'finding')} more"))
+    if "chain" in wire:
+        chain = wire["chain"]
+        console.print(
+            Text(f"hash chain from position {chain['first']} to {chain['last']}: {chain['head']}"), soft_wrap=True
+        )
+    held = ", ".join(counted(number, name.removesuffix("s")) for name, number in wire["counts"].items())
+    said = f"sound: {held}" if wire["sound"] else f"{counted(len(findings) + wire['moreFindings'], 'finding')}"
+    console.print(Text(said, style="green" if wire["sound"] else "bold red"), soft_wrap=True)
+
+
 def settings(wire: Wire) -> None:
     """Settings with their values and meanings; those that are not as they are by default stand out."""
     rows = [

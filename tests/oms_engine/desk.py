@@ -16,6 +16,8 @@ UPKEEP = (
     "account_keys",
     "sinks",
     "outbox",
+    "outbox_claims",
+    "outbox_dropped",
     "projections",
     "parked_events",
     "store_facts",

@@ -28,8 +28,9 @@ from oms_engine.storage.event_store import EventStore
 from tests.oms_engine.desk import START, Desk
 
 PUBLIC = [
-    "BatchOutcome", "Command", "CommandResult", "Engine", "Execution", "OmsError", "Order", "Outcome", "Page",
-    "Problem", "Refused", "ScenarioError", "Settings", "SettingsError", "StoreError", "StoredEvent", "TransitionCheck",
+    "BatchOutcome", "Command", "CommandResult", "Disconnected", "Engine", "Execution", "OmsError", "Order", "Outcome",
+    "Page", "Problem", "Refused", "ScenarioError", "Settings", "SettingsError", "StoreError", "StoredEvent",
+    "StreamMessage", "Subscription", "TransitionCheck",
 ]  # fmt: skip
 
 

@@ -20,7 +20,9 @@ from tests.oms_mcp.conftest import Ask, Oms
 
 OK, REFUSED, MISUSED = 0, 1, 2
 HELP = [(), ("kb",), *((name,) for name in ("serve", "exec", "run", "query", "show", "history", "check", "rebuild"))]
+HELP += [("events",), ("subscribe",)]
 HELP += [("expire",), ("settings",), *(("settings", name) for name in ("list", "get", "set", "price"))]
+HELP += [(name,) for name in ("verify", "backup", "export", "import", "compact")]
 HELP += [("doctor",), *(("kb", name) for name in ("search", "read", "overview", "index"))]
 
 ORDER: dict[str, Any] = {
@@ -456,7 +458,12 @@ def test_what_reads_orders_needs_a_database_that_exists(words: tuple[str, ...], 
 
 
 @pytest.mark.parametrize(
-    ("name", "words"), [("text.db", "file is not a database"), ("other.db", "another program"), ("no/x.db", "folder")]
+    ("name", "words"),
+    [
+        ("text.db", "it is no SQLite file, or its beginning is damaged"),
+        ("other.db", "another program"),
+        ("no/x.db", "folder"),
+    ],
 )
 def test_a_file_that_is_no_database_of_ours_is_left_as_it_is(name: str, words: str, oms: Oms) -> None:
     Path("text.db").write_text("this is a letter and no database at all, though it has a long enough header" * 9)
@@ -1002,10 +1009,12 @@ def test_the_examples_of_the_help_can_be_typed(oms: Oms, db: str) -> None:
                 ["oms", "query"],
                 ["oms", "show"],
                 ["oms", "history"],
+                ["oms", "events"],
                 ["oms", "check"],
                 ["oms", "rebuild"],
             ):
-                typed = [db if word == "orders.db" else word for word in words[1:]]
+                once = ["--after", "1", "--limit", "1"] if "--follow" in words else []
+                typed = [*(db if word == "orders.db" else word for word in words[1:]), *once]
                 assert oms(*typed).exit_code == OK or "matrix" in line, line
 
 

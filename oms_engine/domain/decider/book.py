@@ -12,6 +12,7 @@ from oms_engine.domain.decider.streams import evolver_of
 from oms_engine.domain.events import SETTINGS_STREAM, Event, StoredEvent, quote_stream_of, stream_of
 from oms_engine.domain.model import OrderState, QuoteRequestState, SettingsState, StreamState
 from oms_engine.domain.rules.facts import Surroundings
+from oms_engine.domain.upcasting import UPCASTERS
 from oms_engine.domain.vocabulary import State
 from oms_engine.framework.state_machine import StateMachine
 from oms_engine.settings import Settings
@@ -124,7 +125,7 @@ class Book:
                     "stream_id": stream,
                     "version": version,
                     "type": event.type,
-                    "schema_version": 1,
+                    "schema_version": UPCASTERS.version(event.type),
                     "payload": event,
                     "command_id": stamp.command_id,
                     "correlation_id": stamp.correlation_id,

@@ -179,7 +179,7 @@ _UNTOUCHED: dict[str, Any] = {
 def _created(event: Any, stored: Happened) -> OrderState:  # noqa: ANN401 - what has the attributes of OrderCreated
     assert stored.type == "OrderCreated"  # noqa: S101 - the store keeps the first event of a stream
     is_group = event.role is Role.GROUP
-    order = {**event.__dict__, **_UNTOUCHED}
+    order = {**Order.blank, **event.__dict__, **_UNTOUCHED}
     order["id"] = stored.position
     order["version"] = stored.version
     order["leaves_qty"] = event.order_qty
@@ -323,7 +323,7 @@ _AS_REPORTED: dict[str, Any] = {
 
 
 def _executed(draft: Draft, event: ExecutionCreated, stored: Happened) -> None:
-    fill = {**event.__dict__, **_AS_REPORTED}
+    fill = {**Execution.blank, **event.__dict__, **_AS_REPORTED}
     fill["id"] = stored.position
     fill["received_at"] = stored.recorded_at
     draft.own("executions")[event.exec_id] = Execution.made(fill)

@@ -1,0 +1,145 @@
+"""How is a store copied while it is used, and made as small as it can be?"""
+
+import os
+import sqlite3
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+from oms_engine.errors import StoreRolledBack, StoreUnavailable, shown
+from oms_engine.record import Record
+from oms_engine.storage.event_store import EventStore
+from oms_engine.storage.failures import TRANSLATED
+from oms_engine.storage.projections import Progress
+
+_PAGES = 1_000
+"""Pages that are copied in one step, between two signs of progress."""
+
+_COUNTED = ("events", "commands", "orders", "executions")
+
+
+class Backup(Record):
+    """A copy that was made and looked at: its size in bytes, its rows, and the position of its last event."""
+
+    size: int
+    counts: dict[str, int]
+    last_position: int
+
+
+class Compacted(Record):
+    """The size of file and log in bytes before and after; `log_kept` when readers kept the log from being emptied."""
+
+    before: int
+    after: int
+    log_kept: bool
+
+
+@contextmanager
+def placed(target: Path, *, force: bool) -> Iterator[Path]:
+    """A file beside the target to write to, which takes its place when all went well, and is removed otherwise.
+
+    Raises:
+        StoreUnavailable: The target is there and `force` is not given, or it cannot be written.
+    """
+    if not target.absolute().parent.is_dir():
+        raise StoreUnavailable(f"the folder of {shown(str(target))} does not exist; create it first")
+    if target.is_dir():
+        raise StoreUnavailable(f"{shown(str(target))} is a folder; name a file in it")
+    if target.exists() and not force:
+        raise StoreUnavailable(f"{shown(str(target))} exists; choose another name, or replace it with --force")
+    partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
+    try:
+        yield partial
+        _flush(partial)
+        partial.replace(target)
+        _flush(target.absolute().parent)
+    except OSError as error:
+        raise StoreUnavailable(f"{shown(str(target))} cannot be written: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Let what was written reach the disk; of a folder the names in it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def backup(
+    store: EventStore, target: Path, *, force: bool = False, progress: Progress = lambda _done, _all: None
+) -> Backup:
+    """Copy a store as it is at this moment into a file of its own; writers go on meanwhile.
+
+    Args:
+        store: The store.
+        target: The copy. It is put in its place when it is complete and was found sound.
+        force: Replace a target that is there.
+        progress: Told how many pages were copied, and how many there are.
+
+    Raises:
+        StoreError: The target is there, is the store itself or in use, or cannot be written; nothing was left behind.
+    """
+    _require_apart(store, target)
+    with placed(target, force=force) as partial:
+        with store.apart() as source:
+            should = _counts(source)
+            with TRANSLATED, closing(sqlite3.connect(partial, isolation_level=None)) as copy:
+                source.backup(copy, pages=_PAGES, progress=lambda _status, left, all_: progress(all_ - left, all_))
+                copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
+                sound = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
+                have = _counts(copy)
+        if sound != "ok" or have != should:
+            raise StoreRolledBack(
+                "the copy is not what was copied and was removed again; run oms verify, check the disk, and try again"
+            )
+        size = partial.stat().st_size
+    return Backup(size=size, counts={name: have[name] for name in _COUNTED}, last_position=have["last"])
+
+
+def _counts(connection: sqlite3.Connection) -> dict[str, int]:
+    counts = {name: int(connection.execute(f"SELECT count(*) FROM {name}").fetchone()[0]) for name in _COUNTED}  # noqa: S608 - own names
+    return {**counts, "last": int(connection.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()[0])}
+
+
+def _require_apart(store: EventStore, target: Path) -> None:
+    file = store.file
+    if file and target.exists() and target.samefile(file):
+        raise StoreUnavailable(f"{shown(str(target))} is the store itself; choose another name for its copy")
+    if Path(f"{target}-wal").exists():
+        raise StoreUnavailable(
+            f"{shown(str(target))} is open in another program, or was not closed; close it, or choose another name"
+        )
+
+
+def compact(store: EventStore) -> Compacted:
+    """Empty the log into the file and give unused pages back to the disk.
+
+    Raises:
+        StoreBusy: Another process writes; nothing was changed.
+        StoreRolledBack: The disk has no room for the second copy that this needs for a while.
+    """
+    before = _size(store)
+    with store.alone() as connection:
+        connection.execute("VACUUM")
+        busy = _log_is_kept(connection)
+    return Compacted(before=before, after=_size(store), log_kept=busy)
+
+
+def _log_is_kept(connection: sqlite3.Connection) -> bool:
+    """Empty the log, unless somebody reads it; nobody is waited for."""
+    patience = connection.execute("PRAGMA busy_timeout").fetchone()[0]
+    connection.execute("PRAGMA busy_timeout = 0")
+    try:
+        return bool(connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0])
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {patience}")
+
+
+def _size(store: EventStore) -> int:
+    if not store.file:
+        raise StoreUnavailable("a store in memory has no file; there is nothing to compact")
+    return sum(path.stat().st_size for path in (Path(store.file), Path(f"{store.file}-wal")) if path.exists())

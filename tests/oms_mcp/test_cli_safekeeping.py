@@ -1,0 +1,176 @@
+"""Can somebody who only has the command line look after a database: verify it, copy it, carry it, make it smaller?"""
+
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from oms_engine import Engine
+from tests.oms_engine.desk import Desk
+from tests.oms_mcp.conftest import Oms
+
+OK, REFUSED, MISUSED = 0, 1, 2
+
+pytestmark = pytest.mark.usefixtures("plain")
+
+
+@pytest.fixture
+def db(tmp_path: Path) -> str:
+    """A database with a filled order whose events are chained."""
+    desk = Desk(str(tmp_path / "orders.db"), store__hashChain="on")
+    desk.given("FILLED")
+    desk.engine.close()
+    return "orders.db"
+
+
+def damage(db: str, statement: str) -> None:
+    with closing(sqlite3.connect(db)) as connection:
+        connection.execute(statement)
+        connection.commit()
+
+
+def test_a_sound_database_is_said_to_be_sound(db: str, oms: Oms) -> None:
+    result = oms("verify", "--db", db)
+    assert result.exit_code == OK
+    chain, sound = result.stdout.splitlines()
+    assert chain.startswith("hash chain from position 1 to 5: ")
+    assert sound == "sound: 1 order, 1 execution, 5 events, 3 commands"
+    wire = json.loads(oms("verify", "--json", "--db", db).stdout)
+    assert (wire["sound"], wire["findings"], wire["chain"]["last"]) == (True, [], 5)
+    assert chain.endswith(wire["chain"]["head"])
+
+
+def test_what_is_found_is_listed_with_the_way_out(db: str, oms: Oms) -> None:
+    damage(db, "UPDATE orders SET text = 'changed'")
+    result = oms("verify", "--db", db)
+    assert result.exit_code == REFUSED
+    assert "oms rebuild" in result.stdout
+    assert result.stdout.splitlines()[-1] == "1 finding"
+    wire = json.loads(oms("verify", "--json", "--db", db).stdout)
+    assert wire["findings"] == [
+        {
+            "what": 'table orders differs from its events: text is "changed" and should be null',
+            "where": 'stream "order-o1"',
+            "remedy": "oms rebuild writes the read model anew from the events",
+        }
+    ]
+    assert oms("rebuild", "--db", db).exit_code == OK
+    assert oms("verify", "--db", db).exit_code == OK
+
+
+def test_many_findings_are_counted(oms: Oms, tmp_path: Path) -> None:
+    desk = Desk(str(tmp_path / "many.db"))
+    for _ in range(104):
+        desk.create()
+    desk.engine.close()
+    damage("many.db", "UPDATE orders SET text = 'changed'")
+    last = oms("verify", "--db", "many.db").stdout.splitlines()[-2:]
+    assert last == ["and 4 findings more", "104 findings"]
+
+
+def test_a_file_that_cannot_be_opened_is_a_finding(oms: Oms, tmp_path: Path) -> None:
+    (tmp_path / "diary.db").write_text("Dear diary, " * 100)
+    result = oms("verify", "--json", "--db", "diary.db")
+    assert result.exit_code == REFUSED
+    (finding,) = json.loads(result.stdout)["findings"]
+    assert "it is no SQLite file" in finding["what"]
+    assert oms("verify", "--db", "diary.db").exit_code == REFUSED
+
+
+def test_verifying_needs_a_database(oms: Oms) -> None:
+    assert oms("verify").exit_code == MISUSED
+    assert oms("verify", "--db", "none.db").exit_code == MISUSED
+    assert not Path("none.db").exists()
+
+
+def test_a_backup_is_made_and_not_overwritten(db: str, oms: Oms) -> None:
+    result = oms("backup", "copy.db", "--db", db)
+    assert result.exit_code == OK
+    assert result.stdout.startswith("copied 1 order, 5 events to copy.db: ")
+    assert "up to position 5, checked" in result.stdout
+    assert oms("verify", "--db", "copy.db").exit_code == OK
+    again = oms("backup", "copy.db", "--db", db)
+    assert again.exit_code == MISUSED
+    assert "--force" in again.stderr
+    wire = json.loads(oms("backup", "copy.db", "--force", "--json", "--db", db).stdout)
+    assert (wire["target"], wire["lastPosition"], wire["counts"]["orders"]) == ("copy.db", 5, 1)
+
+
+def test_an_export_makes_the_same_database_again(db: str, oms: Oms) -> None:
+    told = oms("export", "all.jsonl", "--db", db)
+    assert told.exit_code == OK
+    assert told.stdout.startswith("exported 5 events and 3 commands to all.jsonl, SHA-256 ")
+    made = oms("import", "all.jsonl", "--db", "new.db")
+    assert made.exit_code == OK
+    assert made.stdout == told.stdout.replace("exported", "imported").replace("to all.jsonl", "into new.db")
+    assert oms("verify", "--db", "new.db").exit_code == OK
+    wire = json.loads(oms("export", "again.jsonl", "--json", "--db", "new.db").stdout)
+    assert Path("again.jsonl").read_bytes() == Path("all.jsonl").read_bytes()
+    assert (wire["file"], wire["events"], wire["commands"]) == ("again.jsonl", 5, 3)
+    assert wire["sha256"] in told.stdout
+
+
+def test_an_export_goes_through_a_pipe(db: str, oms: Oms) -> None:
+    sent = oms("export", "-", "--db", db)
+    assert sent.exit_code == OK
+    lines = sent.stdout_bytes
+    assert json.loads(lines.splitlines()[-1])["kind"] == "end"
+    assert oms("import", "-", "--db", "new.db", stdin=lines).exit_code == OK
+    assert oms("export", "-", "--db", "new.db").stdout_bytes == lines
+    assert oms("export", "-", "--json", "--db", db).exit_code == MISUSED
+
+
+def test_an_export_that_is_there_is_kept(db: str, oms: Oms) -> None:
+    Path("all.jsonl").write_text("precious")
+    assert oms("export", "all.jsonl", "--db", db).exit_code == MISUSED
+    assert Path("all.jsonl").read_text() == "precious"
+    assert oms("export", "all.jsonl", "--force", "--db", db).exit_code == OK
+
+
+def test_an_export_that_was_changed_is_refused_and_leaves_no_database(db: str, oms: Oms) -> None:
+    oms("export", "all.jsonl", "--db", db)
+    text = Path("all.jsonl").read_text()
+    Path("all.jsonl").write_text(text.replace('"version":3', '"version":4', 1))
+    result = oms("import", "all.jsonl", "--db", "new.db")
+    assert result.exit_code == REFUSED
+    assert 'line 4, field "version"' in result.stderr
+    assert sorted(file.name for file in Path.cwd().iterdir()) == ["all.jsonl", "orders.db"]
+    told = json.loads(oms("import", "all.jsonl", "--json", "--db", "new.db").stdout)
+    assert told["error"]["errorCode"] == "OMS-VAL-004"
+
+
+def test_nothing_is_imported_into_a_database_with_orders(db: str, oms: Oms) -> None:
+    oms("export", "all.jsonl", "--db", db)
+    before = Path(db).read_bytes()
+    result = oms("import", "all.jsonl", "--db", db)
+    assert result.exit_code == MISUSED
+    assert "the store is not empty" in result.stderr
+    assert Path(db).read_bytes() == before
+
+
+def test_an_import_needs_a_file_and_a_database(oms: Oms) -> None:
+    assert oms("import", "none.jsonl", "--db", "new.db").exit_code == MISUSED
+    assert oms("import", "none.jsonl").exit_code == MISUSED
+    assert oms("import", ".", "--db", "new.db").exit_code == MISUSED
+    assert not Path("new.db").exists()
+
+
+def test_compacting_tells_the_sizes(db: str, oms: Oms) -> None:
+    result = oms("compact", "--db", db)
+    assert result.exit_code == OK
+    size = Path(db).stat().st_size
+    assert result.stdout == f"{size:,} bytes before, {size:,} after\n"
+    wire = json.loads(oms("compact", "--json", "--db", db).stdout)
+    assert wire == {"before": size, "after": size, "logKept": False}
+
+
+def test_a_reader_that_keeps_the_log_is_told_of(db: str, oms: Oms) -> None:
+    with Engine.open(db) as engine, closing(sqlite3.connect(db, isolation_level=None)) as other:
+        assert engine.execute({"type": "OrderCloseCmd", "orderId": "o1"}).ok
+        other.execute("BEGIN")
+        other.execute("SELECT count(*) FROM events").fetchone()
+        result = oms("compact", "--db", db)
+    assert result.exit_code == OK
+    assert "another program reads it" in result.stderr
