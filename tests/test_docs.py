@@ -240,6 +240,17 @@ def test_the_program_of_the_outbox_does_what_its_last_lines_say() -> None:
     exec(shown.text, {})  # noqa: S102 - as above
 
 
+def test_the_commands_of_the_outbox_can_be_typed_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OMS_SETTINGS", raising=False)
+    for words, _ in _blocks_of_commands(CORPUS.documents["framework/outbox.md"]):
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, f"oms {words}: {done.output}"
+    assert Path("audit.jsonl").read_text(encoding="ascii").count("\n") == 1
+
+
 def test_the_topics_of_the_outbox_are_those_in_the_code() -> None:
     _, _, *rows = _table("framework/outbox.md", "2-messages", own=True)
     assert [topic.strip("`") for topic, *_ in rows] == list(TOPICS)

@@ -12,7 +12,7 @@ import pytest
 from oms_engine import Engine
 from oms_engine.domain.commands import COMMANDS
 from oms_mcp import doctor
-from oms_mcp.cli import app, knowledge, serving, settings
+from oms_mcp.cli import app, knowledge, outbox, serving, settings
 from oms_mcp.printing import terminal
 from tests.oms_engine import test_matrix as matrix
 from tests.oms_engine.desk import Desk
@@ -23,6 +23,8 @@ HELP = [(), ("kb",), *((name,) for name in ("serve", "exec", "run", "query", "sh
 HELP += [("events",), ("subscribe",)]
 HELP += [("expire",), ("settings",), *(("settings", name) for name in ("list", "get", "set", "price"))]
 HELP += [(name,) for name in ("verify", "backup", "export", "import", "compact")]
+HELP += [("outbox",), *(("outbox", name) for name in ("status", "add", "remove", "run", "parked", "retry", "drop"))]
+HELP += [("outbox", "dropped")]
 HELP += [("doctor",), *(("kb", name) for name in ("search", "read", "overview", "index"))]
 
 ORDER: dict[str, Any] = {
@@ -983,7 +985,7 @@ def test_piped_on_long_work_tells_once_that_it_has_begun(capsys: pytest.CaptureF
 def test_every_command_has_help_and_an_example(words: tuple[str, ...], oms: Oms) -> None:
     result = oms(*words, "--help")
     assert result.exit_code == OK
-    if words not in {(), ("kb",), ("settings",)}:
+    if words not in {(), ("kb",), ("settings",), ("outbox",)}:
         assert f"oms {' '.join(words)}" in result.stdout.partition("Examples:")[2]
     assert max(map(len, result.stdout.splitlines())) <= 80
 
@@ -996,9 +998,13 @@ def test_the_list_of_commands_under_test_is_complete() -> None:
         for command in settings.settings.registered_commands
         if command.callback
     }
-    assert {words[0] for words in HELP if len(words) == 1} - {"kb", "settings"} == names
+    assert {words[0] for words in HELP if len(words) == 1} - {"kb", "settings", "outbox"} == names
     assert {words[1] for words in HELP if words[:1] == ("kb",) and len(words) == 2} == kb
     assert {words[1] for words in HELP if words[:1] == ("settings",) and len(words) == 2} == set_
+    messages = {
+        command.name or command.callback.__name__ for command in outbox.outbox.registered_commands if command.callback
+    }
+    assert {words[1] for words in HELP if words[:1] == ("outbox",) and len(words) == 2} == messages
 
 
 def test_the_examples_of_the_help_can_be_typed(oms: Oms, db: str) -> None:
