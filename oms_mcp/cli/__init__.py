@@ -17,7 +17,18 @@ from oms_mcp.cli import (
 )  # their commands join the app
 from oms_mcp.cli.root import MISUSED, REFUSED, app
 
-__all__ = ["app", "following", "knowledge", "main", "orders", "outbox", "safekeeping", "scenarios", "serving", "settings"]
+__all__ = [
+    "app",
+    "following",
+    "knowledge",
+    "main",
+    "orders",
+    "outbox",
+    "safekeeping",
+    "scenarios",
+    "serving",
+    "settings",
+]
 
 
 def main() -> None:
