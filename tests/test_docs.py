@@ -7,6 +7,7 @@ from dataclasses import fields as dataclass_fields
 from datetime import date
 from inspect import signature
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from pydantic.alias_generators import to_camel
@@ -289,6 +290,31 @@ def test_the_options_of_following_are_those_of_the_command(anchor: str, command:
 def _first_column(path: str, anchor: str) -> list[str]:
     _, _, *rows = _table(path, anchor, own=True)
     return [cell.strip("`") for cell, *_ in rows]
+
+
+def test_a_projection_of_ones_own_works_as_it_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    order = {"account": "ACC1", "symbol": "ACME", "side": "BUY", "ordType": "MARKET", "orderQty": "1000"}
+    with Engine.open("orders.db") as engine:
+        for number in range(2):
+            name = f"O{number}"
+            fill = {"orderId": name, "execId": "E1", "lastQty": "0.1", "lastPx": "10"}
+            for envelope in (
+                {"type": "OrderCreateCmd", "order": {**order, "orderId": name, "clOrdId": name}},
+                {"type": "OrderAcceptCmd", "orderId": name},
+                {"type": "ExecutionCreateCmd", "execution": fill},
+            ):
+                assert engine.execute(envelope).ok
+        (shown,) = (fence for fence in CORPUS.documents["framework/projections.md"].fences if fence.info == "python")
+        program: dict[str, Any] = {}
+        exec(shown.text, program)  # noqa: S102 - the code of our own document is what is tested
+        engine.add_projection(program["VOLUMES"])
+        connection = engine._store.connection
+        for _ in range(2):
+            assert connection.execute("SELECT * FROM volumes").fetchall() == [("ACME", 2, "0.2")]
+            assert engine.rebuild(name="volumes") == engine.counts()["events"]
+    done = CliRunner().invoke(app, ["projections", "status", "--db", "orders.db"])
+    assert "volumes" in done.stdout
 
 
 def test_the_list_of_settings_has_every_setting_with_its_default_and_an_example() -> None:

@@ -3,6 +3,8 @@
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
+from operator import itemgetter
+from typing import Any
 
 from oms_engine.domain.decider.order import created_hash
 from oms_engine.domain.decider.streams import fold_stream
@@ -28,9 +30,8 @@ from oms_engine.domain.filters import ENTITIES
 from oms_engine.domain.model import Allocation, OrderState, QuoteRequestState, ReplaceTerms, StreamState
 from oms_engine.domain.vocabulary import AllocStatus, Direction, Role
 from oms_engine.record import instant_text
-from oms_engine.storage import snapshots
-from oms_engine.storage.codec import RowCodec
-from oms_engine.storage.event_store import EventStore, all_by_stream
+from oms_engine.storage.codec import RowCodec, SqlValue
+from oms_engine.storage.event_store import all_by_stream
 from oms_engine.storage.schema import READ_MODEL_TABLES
 
 ORDERS = RowCodec(ENTITIES["order"], {"pending_replace": ReplaceTerms})
@@ -193,29 +194,112 @@ def _client_order_ids(events: Iterable[StoredEvent], order_id: str) -> list[tupl
     return rows
 
 
-def rebuild(store: EventStore, progress: Progress = lambda _done, _all: None) -> int:
-    """Write the read model anew from the events, in one transaction; returns how many events were read.
+class Rows:
+    """The rows of whole streams, those that `project` would have written event by event; written in bulk.
 
-    Snapshots are dropped: they are the other thing that is computed from events, and are written again when needed.
+    Args:
+        prefix: Of the tables they are written to.
     """
-    with store.writing():
-        snapshots.drop(store.connection)
-        total = refill(store.connection, progress)
-        store.commit()
-    return total
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
+        self._rows: dict[str, list[tuple[SqlValue, ...]]] = {table: [] for table in READ_MODEL_TABLES}
+        self._givers: list[tuple[str]] = []
+
+    def add(self, events: Sequence[StoredEvent], after: StreamState) -> None:
+        """Take in a stream: all its events, and what they lead to."""
+        match after:
+            case OrderState():
+                self._add_order(events, after)
+            case QuoteRequestState():
+                self._rows["quote_requests"].append(QUOTE_REQUESTS.row(after.request))
+                self._rows["quotes"].extend(map(QUOTES.row, after.quotes.values()))
+            case _:
+                pass
+
+    def _add_order(self, events: Sequence[StoredEvent], after: OrderState) -> None:
+        order_id = after.order.order_id
+        self._givers.append((order_id,))
+        self._rows["orders"].append(ORDERS.row(after.order))
+        self._rows["executions"].extend(map(EXECUTIONS.row, after.executions.values()))
+        self._rows["client_order_ids"].extend(_client_order_ids(events, order_id))
+        if after.handed:
+            self._rows["allocations"].extend(map(ALLOCATIONS.row, _all_allocations(events, order_id)))
+
+    def write(self, connection: sqlite3.Connection, *, again: bool = False) -> None:
+        """Write the rows inside the transaction that is open, each table in the order of its key.
+
+        Args:
+            connection: Where to.
+            again: Rows of these streams may be there already, and are taken away before.
+        """
+        if again:
+            self._clear(connection)
+        for table, rows in self._rows.items():
+            rows.sort(key=_KEYS.get(table))
+            connection.executemany(_INSERTS[table].replace(table, self._prefix + table, 1), rows)
+
+    def _clear(self, connection: sqlite3.Connection) -> None:
+        for table, key in (("executions", "order_id"), ("allocations", "giver_order_id")):
+            connection.executemany(f"DELETE FROM {self._prefix}{table} WHERE {key} = ?", self._givers)  # noqa: S608 - own names
+        for table in ("orders", "quote_requests", "quotes"):
+            ids = [(_KEYS[table](row),) for row in self._rows[table]]
+            connection.executemany(f"DELETE FROM {self._prefix}{table} WHERE id = ?", ids)  # noqa: S608 - own names
+        connection.executemany(
+            f"DELETE FROM {self._prefix}client_order_ids WHERE session_id = ? AND cl_ord_id = ?",  # noqa: S608 - own names
+            [row[:2] for row in self._rows["client_order_ids"]],
+        )
 
 
-def refill(connection: sqlite3.Connection, progress: Progress = lambda _done, _all: None) -> int:
-    """Write the read model anew inside the transaction that is open; returns how many events were read."""
-    total = int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
+_INSERTS = {
+    "orders": _INSERT_ORDER,
+    "executions": _INSERT_EXECUTION,
+    "allocations": _INSERT_ALLOCATION,
+    "quote_requests": _INSERT_REQUEST,
+    "quotes": _INSERT_QUOTE,
+    "client_order_ids": _INSERT_CLIENT_ORDER_ID,
+}
+_STREAMS_AT_ONCE = 1_000
+
+_KEYS: Mapping[str, Callable[[Any], Any]] = {
+    "orders": itemgetter(ORDERS.columns.index("id")),
+    "executions": itemgetter(EXECUTIONS.columns.index("id")),
+    "allocations": itemgetter(ALLOCATIONS.columns.index("id")),
+    "quote_requests": itemgetter(QUOTE_REQUESTS.columns.index("id")),
+    "quotes": itemgetter(QUOTES.columns.index("id")),
+}
+
+
+def _all_allocations(events: Iterable[StoredEvent], giver: str) -> list[Allocation]:
+    """The lots that an order handed on, those it took back marked."""
+    made: dict[int, Allocation] = {}
+    for stored in events:
+        match stored.payload:
+            case AllocationApplied(direction=Direction.OUT) as applied:
+                made.update((each.id, each) for each in _allocations(stored, applied, giver))
+            case AllocationReversed(direction=Direction.OUT, lots=lots):
+                taken = {lot.key for lot in lots}
+                back = {"status": AllocStatus.REVERSED, "reversed_at": stored.recorded_at}
+                for each in made.values():
+                    if each.status is AllocStatus.APPLIED and (each.order_id, each.exec_id) in taken:
+                        made[each.id] = each.model_copy(update=back)
+            case _:
+                pass
+    return list(made.values())
+
+
+def refill(connection: sqlite3.Connection) -> None:
+    """Write the read model anew inside the transaction that is open, where nobody else uses the store."""
     for table in READ_MODEL_TABLES:
         connection.execute(f"DELETE FROM {table}")  # noqa: S608 - own names
-    done = 0
-    for stream_id, stream in groupby(all_by_stream(connection), key=lambda stored: stored.stream_id):
+    rows = Rows()
+    by_stream = groupby(all_by_stream(connection), key=lambda stored: stored.stream_id)
+    for number, (stream_id, stream) in enumerate(by_stream, 1):
         events = list(stream)
         state = fold_stream(stream_id, events)
         assert state is not None  # noqa: S101 - a stream has at least one event
-        project(connection, events, {stream_id: state})
-        done += len(events)
-        progress(done, total)
-    return total
+        rows.add(events, state)
+        if number % _STREAMS_AT_ONCE == 0:
+            rows.write(connection)
+            rows = Rows()
+    rows.write(connection)

@@ -4,6 +4,7 @@ The schema is a list of small numbered migrations; `CURRENT` is what they lead t
 in memory is created from `CURRENT` at once; a file is migrated with sqlite-utils, imported only when that is due.
 """
 
+import re
 import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -141,7 +142,7 @@ CREATE TABLE store_facts (
 """
 """What the store keeps beside events and read model."""
 
-_READ_MODEL = """
+READ_MODEL = """
 CREATE TABLE client_order_ids (
   session_id TEXT NOT NULL,
   cl_ord_id TEXT NOT NULL,
@@ -315,7 +316,7 @@ def _view(entity: str, table: str) -> str:
 READ_MODEL_TABLES = ("orders", "executions", "allocations", "quote_requests", "quotes", "client_order_ids")
 """What can be written anew from the events."""
 
-_READ = _READ_MODEL + "".join(
+_READ = READ_MODEL + "".join(
     _view(entity, table)
     for entity, table in (
         ("order", "orders"),
@@ -327,6 +328,9 @@ _READ = _READ_MODEL + "".join(
 )
 
 CURRENT = _TABLES + _UPKEEP + _READ
+
+OUR_TABLES = frozenset(re.findall(r"CREATE (?:TABLE|VIEW) (\w+)", CURRENT))
+"""The names that a store uses itself."""
 
 Refill = Callable[[sqlite3.Connection], object]
 """Writes the read model of a database from its events."""

@@ -12,19 +12,28 @@ import pytest
 from oms_engine import Engine
 from oms_engine.domain.commands import COMMANDS
 from oms_mcp import doctor
-from oms_mcp.cli import app, knowledge, outbox, serving, settings
+from oms_mcp.cli import app, knowledge, outbox, projections, serving, settings
 from oms_mcp.printing import terminal
 from tests.oms_engine import test_matrix as matrix
 from tests.oms_engine.desk import Desk
 from tests.oms_mcp.conftest import Ask, Oms
 
 OK, REFUSED, MISUSED = 0, 1, 2
+GROUPS = {
+    "kb": knowledge.kb,
+    "settings": settings.settings,
+    "outbox": outbox.outbox,
+    "projections": projections.projections,
+}
+"""Commands that have commands of their own."""
+
 HELP = [(), ("kb",), *((name,) for name in ("serve", "exec", "run", "query", "show", "history", "check", "rebuild"))]
 HELP += [("events",), ("subscribe",)]
 HELP += [("expire",), ("settings",), *(("settings", name) for name in ("list", "get", "set", "price"))]
 HELP += [(name,) for name in ("verify", "backup", "export", "import", "compact")]
 HELP += [("outbox",), *(("outbox", name) for name in ("status", "add", "remove", "run", "parked", "retry", "drop"))]
 HELP += [("outbox", "dropped")]
+HELP += [("projections",), *(("projections", name) for name in ("status", "rebuild", "retry"))]
 HELP += [("doctor",), *(("kb", name) for name in ("search", "read", "overview", "index"))]
 
 ORDER: dict[str, Any] = {
@@ -985,26 +994,19 @@ def test_piped_on_long_work_tells_once_that_it_has_begun(capsys: pytest.CaptureF
 def test_every_command_has_help_and_an_example(words: tuple[str, ...], oms: Oms) -> None:
     result = oms(*words, "--help")
     assert result.exit_code == OK
-    if words not in {(), ("kb",), ("settings",), ("outbox",)}:
+    if words not in {(), *((group,) for group in GROUPS)}:
         assert f"oms {' '.join(words)}" in result.stdout.partition("Examples:")[2]
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
 def test_the_list_of_commands_under_test_is_complete() -> None:
     names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    kb = {command.name or command.callback.__name__ for command in knowledge.kb.registered_commands if command.callback}
-    set_ = {
-        command.name or command.callback.__name__
-        for command in settings.settings.registered_commands
-        if command.callback
-    }
-    assert {words[0] for words in HELP if len(words) == 1} - {"kb", "settings", "outbox"} == names
-    assert {words[1] for words in HELP if words[:1] == ("kb",) and len(words) == 2} == kb
-    assert {words[1] for words in HELP if words[:1] == ("settings",) and len(words) == 2} == set_
-    messages = {
-        command.name or command.callback.__name__ for command in outbox.outbox.registered_commands if command.callback
-    }
-    assert {words[1] for words in HELP if words[:1] == ("outbox",) and len(words) == 2} == messages
+    assert {words[0] for words in HELP if len(words) == 1} - set(GROUPS) == names
+    for name, group in GROUPS.items():
+        told = {words[1] for words in HELP if words[:1] == (name,) and len(words) == 2}
+        assert told == {
+            command.name or command.callback.__name__ for command in group.registered_commands if command.callback
+        }
 
 
 def test_the_examples_of_the_help_can_be_typed(oms: Oms, db: str) -> None:
