@@ -403,8 +403,9 @@ class Engine:
         entity: str = "order",
         where: Where = (),
         sort: str = "",
-        page: int | str = 0,
+        page: int | str | None = None,
         size: int | str | None = None,
+        cursor: str = "",
     ) -> Page:
         """Ask for orders, executions, allocations, quotes, quote requests or events.
 
@@ -414,11 +415,13 @@ class Engine:
             sort: `field,DESC;field2,ASC`; newest first when empty.
             page: Page from 0.
             size: Rows on a page.
+            cursor: In place of a page: `next_cursor` of the page before, or `*` for the first. Nothing is counted then.
 
         Raises:
             Refused: OMS-VAL-004 with every part of the question that cannot be read, and the valid choices.
         """
-        return run(self._store, read_query(self.settings, entity=entity, where=where, sort=sort, page=page, size=size))
+        query = read_query(self.settings, entity=entity, where=where, sort=sort, page=page, size=size, cursor=cursor)
+        return run(self._store, query)
 
     def check(
         self,

@@ -32,6 +32,7 @@ from oms_engine.domain.vocabulary import AllocStatus, Direction, Role
 from oms_engine.record import instant_text
 from oms_engine.storage.codec import RowCodec, SqlValue
 from oms_engine.storage.event_store import all_by_stream
+from oms_engine.storage.paths import note_times
 from oms_engine.storage.schema import READ_MODEL_TABLES
 
 ORDERS = RowCodec(ENTITIES["order"], {"pending_replace": ReplaceTerms})
@@ -59,7 +60,10 @@ def _update(table: str, codec: RowCodec) -> str:
 
 _INSERT_ORDER = _insert("orders", ORDERS)
 _UPDATE_ORDER = _update("orders", ORDERS)
-_INSERT_EXECUTION = _insert("executions", EXECUTIONS)
+_INSERT_EXECUTION = (
+    f"INSERT INTO executions ({', '.join(EXECUTIONS.columns)}, symbol) "  # noqa: S608 - own names
+    f"VALUES ({', '.join('?' * len(EXECUTIONS.columns))}, ?)"
+)
 _UPDATE_EXECUTION = _update("executions", EXECUTIONS)
 _INSERT_ALLOCATION = _insert("allocations", ALLOCATIONS)
 _REVERSE_ALLOCATION = (
@@ -97,7 +101,7 @@ def _project_order(connection: sqlite3.Connection, events: Sequence[StoredEvent]
     for stored in events:
         match stored.payload:
             case ExecutionCreated(exec_id=exec_id):
-                connection.execute(_INSERT_EXECUTION, EXECUTIONS.row(after.executions[exec_id]))
+                connection.execute(_INSERT_EXECUTION, (*EXECUTIONS.row(after.executions[exec_id]), order.symbol))
             case (
                 ExecutionWhacked(exec_id=exec_id)
                 | ExecutionBusted(exec_id=exec_id)
@@ -221,7 +225,9 @@ class Rows:
         order_id = after.order.order_id
         self._givers.append((order_id,))
         self._rows["orders"].append(ORDERS.row(after.order))
-        self._rows["executions"].extend(map(EXECUTIONS.row, after.executions.values()))
+        self._rows["executions"].extend(
+            (*EXECUTIONS.row(execution), after.order.symbol) for execution in after.executions.values()
+        )
         self._rows["client_order_ids"].extend(_client_order_ids(events, order_id))
         if after.handed:
             self._rows["allocations"].extend(map(ALLOCATIONS.row, _all_allocations(events, order_id)))
@@ -303,3 +309,4 @@ def refill(connection: sqlite3.Connection) -> None:
             rows.write(connection)
             rows = Rows()
     rows.write(connection)
+    note_times(connection)

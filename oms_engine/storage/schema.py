@@ -142,7 +142,13 @@ CREATE TABLE store_facts (
 """
 """What the store keeps beside events and read model."""
 
-READ_MODEL = """
+OPEN = "state IN ('NEW', 'UNACK', 'LIVE')"
+"""Which orders are in the index of open orders; SQLite takes it only where a statement says so word for word."""
+
+WAITING = "cancel_state IN ('PCXL', 'PMOD')"
+"""Which orders are in the index of requests without an answer, likewise."""
+
+READ_MODEL = f"""
 CREATE TABLE client_order_ids (
   session_id TEXT NOT NULL,
   cl_ord_id TEXT NOT NULL,
@@ -221,16 +227,19 @@ CREATE TABLE orders (
 CREATE INDEX orders_by_symbol ON orders (symbol, created_at);
 CREATE INDEX orders_by_state ON orders (state, created_at);
 CREATE INDEX orders_by_account ON orders (account, created_at);
-CREATE INDEX orders_by_symbol_and_state ON orders (symbol, state, created_at, price);
+CREATE INDEX orders_by_symbol_and_state ON orders (symbol, state, created_at, id, price);
+CREATE INDEX orders_by_creation ON orders (created_at);
 CREATE INDEX orders_by_price ON orders (price);
 CREATE INDEX orders_by_cl_ord_id ON orders (cl_ord_id);
 CREATE INDEX orders_by_root ON orders (root_order_id) WHERE parent_order_id IS NOT NULL;
 CREATE INDEX orders_by_group ON orders (group_order_id) WHERE group_order_id IS NOT NULL;
-CREATE INDEX orders_open ON orders (account, created_at) WHERE state IN ('NEW', 'UNACK', 'LIVE');
+CREATE INDEX orders_open ON orders (account, created_at) WHERE {OPEN};
+CREATE INDEX orders_waiting ON orders (cancel_state) WHERE {WAITING};
 CREATE TABLE executions (
   id INTEGER PRIMARY KEY,
   exec_id TEXT NOT NULL,
   order_id TEXT NOT NULL,
+  symbol TEXT NOT NULL,
   last_qty TEXT NOT NULL,
   last_px TEXT NOT NULL,
   exec_type TEXT NOT NULL,
@@ -255,6 +264,7 @@ CREATE TABLE executions (
   UNIQUE (order_id, exec_id)
 );
 CREATE INDEX executions_by_exec_id ON executions (exec_id);
+CREATE INDEX executions_by_symbol ON executions (symbol);
 CREATE TABLE allocations (
   id INTEGER PRIMARY KEY,
   giver_order_id TEXT NOT NULL,

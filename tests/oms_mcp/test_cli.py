@@ -1,5 +1,6 @@
 import json
 import re
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -351,6 +352,20 @@ def test_a_piped_query_has_one_line_per_row(oms: Oms, db: str, monkeypatch: pyte
 def test_nothing_that_is_printed_is_coloured_when_it_is_piped(oms: Oms, db: str) -> None:
     for words in (("query",), ("show", "O1"), ("history", "O1"), ("exec", ACCEPT)):
         assert "\x1b" not in oms(*words, "--db", db).output
+
+
+def test_a_query_goes_on_by_cursor(oms: Oms, ask: Ask, db: str) -> None:
+    words = ("query", "--entity", "event", "--sort", "position", "--size", "3", "--db", db)
+    first = ask(*words, "--cursor", "*")
+    assert [set(first), first["page"]] == [{"content", "page", "nextCursor", "warnings"}, {"size": 3}]
+    shown = oms(*words, "--cursor", "*").stdout.splitlines()[-1]
+    assert shown == f"3 shown; --cursor {first['nextCursor']} shows more"
+    assert ask(*words)["nextCursor"] == first["nextCursor"]
+    last = ask(*words, "--cursor", first["nextCursor"])
+    assert [event["position"] for event in last["content"]] == [4]
+    assert oms(*words, "--cursor", first["nextCursor"]).stdout.splitlines()[-1] == "1 shown, the last ones"
+    refused = ask(*words, "--cursor", first["nextCursor"], "--page", "1", code=REFUSED)
+    assert refused["error"]["violations"][0]["field"] == "cursor"
 
 
 def test_a_query_answers_a_machine_with_content_page_and_warnings(ask: Ask, db: str) -> None:
@@ -1012,7 +1027,7 @@ def test_the_list_of_commands_under_test_is_complete() -> None:
 def test_the_examples_of_the_help_can_be_typed(oms: Oms, db: str) -> None:
     for command in app.registered_commands:
         for line in (command.epilog or "").split("\n\n")[1:]:
-            words = line.replace("\\[", "[").split()
+            words = shlex.split(line.replace("\\[", "["))
             if words[:2] in (
                 ["oms", "query"],
                 ["oms", "show"],
