@@ -1,10 +1,11 @@
 """How does a question become one bound SQL statement, and its rows a page?"""
 
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from itertools import islice
+from itertools import chain, groupby, islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from oms_engine.domain.filters import Query
@@ -71,26 +72,48 @@ _SOURCES: Mapping[str, _Source] = {
 }
 
 
-def statement(query: Query, way: Route, start: Sequence[SqlValue] | None = None) -> Clause:
-    """The one statement that answers a question, with one row more than the page has, where there is one.
+_ID = ORDERS.columns.index("id")
 
-    Branches are merged in the order of their keys and read as far as the page reaches; only then its rows are fetched.
+
+def statement(query: Query, way: Route, start: Sequence[SqlValue] | None = None) -> Clause:
+    """The statement that finds the rows of a page, and one more where there is one.
+
+    Where an index has them in their order it selects them. Where several ranges have to be merged, or an index has rows
+    of the same sort value the other way round, it selects the keys of all rows, ordered by the first key; SQLite reads
+    them only as far as they are fetched.
     """
     source = _SOURCES[query.entity.name]
-    keys, wheres = way.keys, way.wheres(start)
-    order = order_by(keys)
-    if not way.steered:
-        where = " OR ".join(f"({where.sql})" for where in wheres)
-        sql = f"{source.select}WHERE {where} ORDER BY {order} LIMIT ? OFFSET ?"
-    elif len(wheres) == 1 and len({key.descending for key in keys}) == 1:
-        sql = f"{source.select}WHERE {wheres[0].sql} ORDER BY {order} LIMIT ? OFFSET ?"
-    else:
-        columns = ", ".join(key.column for key in keys)
-        branches = " UNION ALL ".join(f"SELECT {columns} FROM {source.table} WHERE {where.sql}" for where in wheres)  # noqa: S608 - own names
-        merged = f"{branches} ORDER BY {order} LIMIT ? OFFSET ?"
-        sql = f"{source.select}WHERE id IN (SELECT id FROM ({merged})) ORDER BY {order}"  # noqa: S608 - own names
+    wheres = way.wheres(start)
     values = tuple(value for where in wheres for value in where.values)
+    if _is_merged(way, wheres):
+        columns = ", ".join(key.column for key in way.keys)
+        ranges = " UNION ALL ".join(f"SELECT {columns} FROM {source.table} WHERE {where.sql}" for where in wheres)  # noqa: S608 - own names
+        return Clause(f"{ranges} ORDER BY {order_by(way.keys[:1])}", values)
+    where = " OR ".join(f"({where.sql})" for where in wheres)
+    sql = f"{source.select}WHERE {where} ORDER BY {order_by(way.keys)} LIMIT ? OFFSET ?"
     return Clause(sql, (*values, query.size + 1, query.page * query.size))
+
+
+def _is_merged(way: Route, wheres: Sequence[Clause]) -> bool:
+    return way.steered and (len(wheres) > 1 or len({key.descending for key in way.keys}) > 1)
+
+
+def _rows(
+    connection: sqlite3.Connection, query: Query, way: Route, start: Sequence[SqlValue] | None
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a page in their order, and one more where there is one."""
+    page = statement(query, way, start)
+    found = connection.execute(page.sql, page.values)
+    if not _is_merged(way, way.wheres(start)):
+        return found
+    descending = way.keys[-1].descending
+    groups = (sorted((key[-1] for key in same), reverse=descending) for _, same in groupby(found, itemgetter(0)))
+    first = query.page * query.size
+    ids = list(islice(chain.from_iterable(groups), first, first + query.size + 1))
+    marks = ", ".join("?" * len(ids))
+    rows = connection.execute(f"{_SOURCES[query.entity.name].select}WHERE id IN ({marks})", ids)
+    by_id = {row[_ID]: row for row in rows}
+    return (by_id[number] for number in ids)
 
 
 def run(store: EventStore, query: Query) -> Page:
@@ -106,10 +129,10 @@ def run(store: EventStore, query: Query) -> Page:
         content: list[Record] = []
         following = None
         if way.branches:
-            page = statement(query, way, start)
-            rows = connection.execute(page.sql, page.values)
+            rows = _rows(connection, query, way, start)
             content = [source.read(row) for row in islice(rows, query.size)]
-            following = cursor_behind(query, way.keys, content[-1]) if content and rows.fetchone() else None
+            if content and next(rows, None) is not None:
+                following = cursor_behind(query, way.keys, content[-1])
         total = None if query.cursor else _count(connection, source, query)
     return Page(content, _info(query, total), query.warnings, following)
 
