@@ -179,10 +179,10 @@ class Engine:
 
     def _chain(self, chosen: Settings, *, starts: bool) -> None:
         """Start the hash chain where it is asked for; where the file has one, it goes on."""
-        if chosen.hash_chain and starts:
-            self._store.start_chain()
         with self._store.reading() as connection:
             first = chained_from(connection)
+        if first is None and chosen.hash_chain and starts:
+            first = self._store.start_chain()
         if first is None:
             return
         if chosen.given().get("store.hashChain") is False:
