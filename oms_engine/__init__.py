@@ -6,6 +6,7 @@ from oms_engine.domain.lifecycle import TransitionCheck
 from oms_engine.domain.model import Execution, Order
 from oms_engine.engine import BatchOutcome, Engine
 from oms_engine.errors import Disconnected, OmsError, Problem, Refused, ScenarioError, SettingsError, StoreError
+from oms_engine.projections import Projection, ProjectionStatus, RetryResult, Tables
 from oms_engine.results import Outcome
 from oms_engine.settings import Settings
 from oms_engine.storage.queries import Page
@@ -24,7 +25,10 @@ __all__ = [
     "Outcome",
     "Page",
     "Problem",
+    "Projection",
+    "ProjectionStatus",
     "Refused",
+    "RetryResult",
     "ScenarioError",
     "Settings",
     "SettingsError",
@@ -32,5 +36,6 @@ __all__ = [
     "StoredEvent",
     "StreamMessage",
     "Subscription",
+    "Tables",
     "TransitionCheck",
 ]

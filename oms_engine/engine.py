@@ -26,6 +26,7 @@ from oms_engine.domain.rules.settings import misspelt_roles
 from oms_engine.domain.vocabulary import State
 from oms_engine.errors import Refused, SettingsError, StoreError, problem_of, shown
 from oms_engine.framework.orchestration import PipelineResult, TaskOrchestrator
+from oms_engine.projections import READ_MODEL, Projection, Projections, ProjectionStatus, RetryResult
 from oms_engine.relay import Pace, Relay, Wait
 from oms_engine.results import Outcome, accepted, refused, repeated, store_failed
 from oms_engine.settings import FIXED_AT_OPENING, Settings
@@ -37,7 +38,7 @@ from oms_engine.storage.event_store import MEMORY, EventStore
 from oms_engine.storage.failures import TRANSLATED
 from oms_engine.storage.feed import Feed
 from oms_engine.storage.outbox import Outbox, write_messages
-from oms_engine.storage.projections import Progress, project, rebuild, refill
+from oms_engine.storage.projections import Progress, project, refill
 from oms_engine.storage.queries import (
     Page,
     Tree,
@@ -111,6 +112,7 @@ class Engine:
         self._effective = (SettingsState(), settings)
         self._pace = _Pace()
         self._store = store
+        self._projections = Projections(store, clock)
         self._clock = clock
         self._new_id = new_id
         self._orchestrator = TaskOrchestrator(time.perf_counter_ns)
@@ -184,10 +186,10 @@ class Engine:
 
     def _chain(self, chosen: Settings, *, starts: bool) -> None:
         """Start the hash chain where it is asked for; where the file has one, it goes on."""
-        if chosen.hash_chain and starts:
-            self._store.start_chain()
         with self._store.reading() as connection:
             first = chained_from(connection)
+        if first is None and chosen.hash_chain and starts:
+            first = self._store.start_chain()
         if first is None:
             return
         if chosen.given().get("store.hashChain") is False:
@@ -212,6 +214,7 @@ class Engine:
     def close(self) -> None:
         """End the subscriptions and close the store."""
         self._tailer.close()
+        self._projections.close()
         self._store.close()
 
     @property
@@ -407,8 +410,9 @@ class Engine:
         entity: str = "order",
         where: Where = (),
         sort: str = "",
-        page: int | str = 0,
+        page: int | str | None = None,
         size: int | str | None = None,
+        cursor: str = "",
     ) -> Page:
         """Ask for orders, executions, allocations, quotes, quote requests or events.
 
@@ -418,11 +422,13 @@ class Engine:
             sort: `field,DESC;field2,ASC`; newest first when empty.
             page: Page from 0.
             size: Rows on a page.
+            cursor: In place of a page: `next_cursor` of the page before, or `*` for the first. Nothing is counted then.
 
         Raises:
             Refused: OMS-VAL-004 with every part of the question that cannot be read, and the valid choices.
         """
-        return run(self._store, read_query(self.settings, entity=entity, where=where, sort=sort, page=page, size=size))
+        query = read_query(self.settings, entity=entity, where=where, sort=sort, page=page, size=size, cursor=cursor)
+        return run(self._store, query)
 
     def check(
         self,
@@ -483,9 +489,55 @@ class Engine:
         forbidden = obstacles(order, self._clock())
         return next_states(self.settings.lifecycle_profile, order.state, forbidden, is_parent=bool(order.place_qty))
 
-    def rebuild(self, progress: Progress = lambda _done, _all: None) -> int:
-        """Write the read model anew from the events; returns how many events were read."""
-        return rebuild(self._store, progress)
+    def add_projection(self, projection: Projection, *, background: bool = False) -> None:
+        """Take in tables of the program's own that follow the events; see `Projection`.
+
+        Args:
+            projection: Its tables are created when the file has none of them. Nothing is applied yet.
+            background: Keep it up to date from a thread, also with what other processes write, until `close`.
+
+        Raises:
+            ValueError: Its name or its schema cannot be used.
+        """
+        self._projections.add(projection)
+        if background:
+            wake = self._projections.follow(projection.name)
+            self.subscribe(lambda _events: wake())
+
+    def project(self, name: str) -> int:
+        """Apply the events that a projection of the program has not seen yet; returns how many there were.
+
+        Raises:
+            Refused: No such projection was added to this engine, or its tables have another form and need a rebuild.
+        """
+        return self._projections.catch_up(name)
+
+    def projections(self) -> list[ProjectionStatus]:
+        """How far the read model and the projections of programs are, and which streams wait because they failed."""
+        return self._projections.status()
+
+    def rebuild(self, progress: Progress = lambda _done, _all: None, *, name: str = READ_MODEL) -> int:
+        """Write the read model or a projection anew from the events; returns how many events were read.
+
+        Others go on reading the old rows and writing, until the new rows take their place in one moment.
+
+        Args:
+            progress: Told how many events were read, of how many.
+            name: The read model when not given.
+
+        Raises:
+            Refused: No such projection was added to this engine.
+            StoreBusy: Another rebuild of it began meanwhile and goes on instead.
+        """
+        return self._projections.rebuild(name, progress)
+
+    def retry(self, name: str = READ_MODEL, *, stream_id: str = "") -> RetryResult:
+        """Apply what a projection waits with, in order: of one stream, or of all.
+
+        Raises:
+            Refused: No such projection was added to this engine, or the stream does not wait.
+        """
+        return self._projections.retry(name, stream_id)
 
     def verify(self, progress: Progress = lambda _done, _all: None) -> Verification:
         """Compare everything that the store keeps twice, from SQLite's pages to the read model; nothing is written."""

@@ -5,9 +5,10 @@ consumers ignore versions of a key that they have seen. Several relays, in sever
 a lease on the keys of its batch, and nobody else touches those meanwhile.
 """
 
-import threading
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from datetime import timedelta
+from queue import Empty, SimpleQueue
 from typing import NamedTuple, Self
 
 from oms_engine.destinations import Called, Destination, JsonLines, Printed, ReaderGone, Receive
@@ -82,8 +83,8 @@ class Relay:
         self._clock = clock
         self._receivers = dict(receivers or {})
         self._only = frozenset(only)
-        self._woken = threading.Event()
-        self._stopping = threading.Event()
+        self._woken: SimpleQueue[None] = SimpleQueue()  # unlike an Event it may be used in a signal handler
+        self._stopping = False
         self._wait = wait or self._wait_to_be_woken
         self._lease = lease
         self._end: Callable[[], None] = _nothing
@@ -105,20 +106,21 @@ class Relay:
 
     def stop(self) -> None:
         """Let `run` end after the message it is at; may be called from a signal handler or another thread."""
-        self._stopping.set()
-        self._woken.set()
+        self._stopping = True
+        self.wake()
 
     def wake(self) -> None:
         """There may be something to deliver."""
-        self._woken.set()
+        if self._woken.empty():
+            self._woken.put(None)
 
     def when_closed(self, end: Callable[[], None]) -> None:
         """What else ends when the relay is closed."""
         self._end = end
 
     def _wait_to_be_woken(self, seconds: float) -> None:
-        self._woken.wait(seconds)
-        self._woken.clear()
+        with suppress(Empty):
+            self._woken.get(timeout=seconds)
 
     def run(self, told: Callable[[Round], object] = lambda _round: None) -> Round:
         """Deliver until `stop` is called; returns what was done.
@@ -131,7 +133,7 @@ class Relay:
             StoreError: The store cannot be used; a store that is busy is waited for.
         """
         total = Round()
-        while not self._stopping.is_set():
+        while not self._stopping:
             try:
                 done = self.round()
             except StoreBusy:
@@ -146,7 +148,7 @@ class Relay:
     def run_once(self, told: Callable[[Round], object] = lambda _round: None) -> Round:
         """Deliver until nothing is due; returns what was done. Raises as `run`, and StoreBusy too."""
         total = Round()
-        while not self._stopping.is_set() and any(done := self.round()):
+        while not self._stopping and any(done := self.round()):
             total = total.plus(done)
             told(done)
         return total
@@ -197,7 +199,7 @@ class Relay:
         failures: dict[str, Failure] = {}
         try:
             for delivery in claimed:
-                if self._stopping.is_set() or self._clock() >= until:
+                if self._stopping or self._clock() >= until:
                     break
                 if delivery.key not in failures:
                     _hand_over(delivery, destination, sent, failures)

@@ -7,7 +7,6 @@ use it without loading one.
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from itertools import count
 from typing import Any, Literal, NamedTuple
 
 from knowledge_base import DocumentNotFound, InvalidArgument, KnowledgeBaseError, NotFound
@@ -418,7 +417,7 @@ def _allocations(engine: Engine, order: Order, response_format: ResponseFormat) 
     for side in ("giverOrderId", "receiverOrderId"):
         where = [{"field": side, "op": "in", "value": order.order_id}]
         page = engine.query(entity="allocation", where=where, sort="id", size=engine.settings.max_size)
-        found += page.page.total_elements
+        found += page.page.total_elements or 0
         told += [(lot.id, shaped("allocation", lot, response_format)) for lot in page.content]  # type: ignore[attr-defined] # the entity is allocation
     wire: Wire = {"allocations": [lot for _, lot in sorted(told, key=lambda pair: pair[0])]}
     if found > len(told):
@@ -449,8 +448,7 @@ def page_wire(page: Page, entity: str, fields: Sequence[str] = (), response_form
     """One page of a query, its rows as asked for."""
     return {
         "content": [shaped(entity, record, response_format, fields) for record in page.content],
-        "page": page.page.to_wire(),
-        "warnings": list(page.warnings),
+        **page.about(),
     }
 
 
@@ -474,11 +472,11 @@ def stream_events(engine: Engine, name: str) -> list[StoredEvent]:
 def _events_of(engine: Engine, stream: str) -> list[StoredEvent]:
     where = [{"field": "streamId", "op": "in", "value": stream}]
     found: list[StoredEvent] = []
-    for number in count():
-        page = engine.query(entity="event", where=where, sort="position", page=number, size=engine.settings.max_size)
+    cursor: str | None = "*"
+    while cursor:
+        page = engine.query(entity="event", where=where, sort="position", cursor=cursor, size=engine.settings.max_size)
         found += page.content  # type: ignore[arg-type] # the entity is event
-        if number + 1 >= page.page.total_pages:
-            break
+        cursor = page.next_cursor
     return found
 
 

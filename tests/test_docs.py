@@ -7,6 +7,7 @@ from dataclasses import fields as dataclass_fields
 from datetime import date
 from inspect import signature
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import pytest
 from pydantic.alias_generators import to_camel
@@ -240,6 +241,17 @@ def test_the_program_of_the_outbox_does_what_its_last_lines_say() -> None:
     exec(shown.text, {})  # noqa: S102 - as above
 
 
+def test_the_commands_of_the_outbox_can_be_typed_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("OMS_SETTINGS", raising=False)
+    for words, _ in _blocks_of_commands(CORPUS.documents["framework/outbox.md"]):
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, f"oms {words}: {done.output}"
+    assert Path("audit.jsonl").read_text(encoding="ascii").count("\n") == 1
+
+
 def test_the_topics_of_the_outbox_are_those_in_the_code() -> None:
     _, _, *rows = _table("framework/outbox.md", "2-messages", own=True)
     assert [topic.strip("`") for topic, *_ in rows] == list(TOPICS)
@@ -280,6 +292,31 @@ def _first_column(path: str, anchor: str) -> list[str]:
     return [cell.strip("`") for cell, *_ in rows]
 
 
+def test_a_projection_of_ones_own_works_as_it_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    order = {"account": "ACC1", "symbol": "ACME", "side": "BUY", "ordType": "MARKET", "orderQty": "1000"}
+    with Engine.open("orders.db") as engine:
+        for number in range(2):
+            name = f"O{number}"
+            fill = {"orderId": name, "execId": "E1", "lastQty": "0.1", "lastPx": "10"}
+            for envelope in (
+                {"type": "OrderCreateCmd", "order": {**order, "orderId": name, "clOrdId": name}},
+                {"type": "OrderAcceptCmd", "orderId": name},
+                {"type": "ExecutionCreateCmd", "execution": fill},
+            ):
+                assert engine.execute(envelope).ok
+        (shown,) = (fence for fence in CORPUS.documents["framework/projections.md"].fences if fence.info == "python")
+        program: dict[str, Any] = {}
+        exec(shown.text, program)  # noqa: S102 - the code of our own document is what is tested
+        engine.add_projection(program["VOLUMES"])
+        connection = engine._store.connection
+        for _ in range(2):
+            assert connection.execute("SELECT * FROM volumes").fetchall() == [("ACME", 2, "0.2")]
+            assert engine.rebuild(name="volumes") == engine.counts()["events"]
+    done = CliRunner().invoke(app, ["projections", "status", "--db", "orders.db"])
+    assert "volumes" in done.stdout
+
+
 def test_the_list_of_settings_has_every_setting_with_its_default_and_an_example() -> None:
     cells = [[cell.strip("`") for cell in row] for row in _table("framework/settings.md", "2-all-settings")]
     rows = [row for row in cells if row[0] not in {"Setting", "---"}]
@@ -292,7 +329,7 @@ def test_the_list_of_settings_has_every_setting_with_its_default_and_an_example(
         assert Settings.of({key: value}) != Settings(), name
 
 
-GUIDES = ("guides/first-order.md", "guides/write-a-scenario.md")
+GUIDES = ("guides/first-order.md", "guides/operate-and-recover.md", "guides/write-a-scenario.md")
 
 
 @pytest.mark.parametrize("guide", GUIDES)

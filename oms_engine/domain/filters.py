@@ -32,6 +32,9 @@ MAX_CONDITIONS = 50
 MAX_TEXT = 1_000
 MAX_PAGE = 1_000_000_000
 
+START = "*"
+"""The cursor of the first page."""
+
 
 class FieldType(StrEnum):
     """How the values of a field are read and compared."""
@@ -51,6 +54,7 @@ class Operator(StrEnum):
     EQ = "eq"
     NE = "ne"
     LIKE = "like"
+    STARTSWITH = "startswith"
     IN = "in"
     GT = "gt"
     GTE = "gte"
@@ -70,7 +74,7 @@ _ORDERED = (
     Operator.BETWEEN,
 )
 OPERATORS: Mapping[FieldType, tuple[Operator, ...]] = {
-    FieldType.STRING: (Operator.EQ, Operator.NE, Operator.LIKE, Operator.IN),
+    FieldType.STRING: (Operator.EQ, Operator.NE, Operator.LIKE, Operator.STARTSWITH, Operator.IN),
     FieldType.DECIMAL: _ORDERED,
     FieldType.INTEGER: _ORDERED,
     FieldType.INSTANT: _ORDERED,
@@ -205,6 +209,7 @@ _COMPARISONS: Mapping[Operator, Callable[[Any, tuple[Any, ...]], bool]] = {
     Operator.EQ: lambda actual, values: actual == values[0],
     Operator.NE: lambda actual, values: actual != values[0],
     Operator.LIKE: lambda actual, values: fold_case(values[0]) in fold_case(actual),
+    Operator.STARTSWITH: lambda actual, values: actual.startswith(values[0]),
     Operator.IN: lambda actual, values: actual in values,
     Operator.GT: lambda actual, values: actual > values[0],
     Operator.GTE: lambda actual, values: actual >= values[0],
@@ -223,7 +228,10 @@ class Sort(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """A question that was read: entity, conditions, order and page, all of them valid."""
+    """A question that was read: entity, conditions, order and page, all of them valid.
+
+    `cursor` is what a page ended with, to go on behind it; `*` goes from the start; None goes by page.
+    """
 
     entity: Entity
     conditions: tuple[Condition, ...]
@@ -231,6 +239,7 @@ class Query:
     page: int
     size: int
     warnings: tuple[str, ...] = ()
+    cursor: str | None = None
 
     @property
     def specification(self) -> Specification[Record]:
@@ -249,8 +258,9 @@ def read_query(
     entity: str = "order",
     where: Where = (),
     sort: str = "",
-    page: int | str = 0,
+    page: int | str | None = None,
     size: int | str | None = None,
+    cursor: str = "",
 ) -> Query:
     """Read a question; raises Refused (OMS-VAL-004) naming everything that is wrong with it and the valid choices."""
     reader = _QueryReader()
@@ -258,6 +268,8 @@ def read_query(
     conditions = tuple(found for item in reader.bounded(where) if (found := reader.condition(known, item)))
     keys = reader.sort(known, sort)
     number = reader.whole("page", page, 0)
+    if cursor and page is not None and page != "":
+        reader.page_beside_cursor()
     length = reader.whole("size", size, settings.default_size)
     if reader.violations:
         raise Refused(problem_of(reader.violations))
@@ -272,7 +284,7 @@ def read_query(
         clamped = min(max(length, 1), settings.max_size)
         warnings.append(f"size {shown(length)} is outside 1 to {settings.max_size}; {clamped} is used")
         length = clamped
-    return Query(known, conditions, keys, number, length, tuple(warnings))
+    return Query(known, conditions, keys, number, length, tuple(warnings), cursor or None)
 
 
 class _QueryReader:
@@ -283,6 +295,10 @@ class _QueryReader:
 
     def _refuse(self, rule_id: str, field: str, message: str) -> None:
         self.violations.append(violation(rule_id, "OMS-VAL-004", field[:64], message))
+
+    def page_beside_cursor(self) -> None:
+        """A cursor knows where its page starts."""
+        self._refuse("QRY-04", "cursor", "cursor and page both say where the page starts; send one of them")
 
     def entity(self, name: str) -> Entity:
         if name in ENTITIES:

@@ -39,9 +39,14 @@ def head(connection: sqlite3.Connection) -> tuple[int, bytes] | None:
     return (int(found[0]), bytes(found[1])) if found else None
 
 
-def begin(connection: sqlite3.Connection, first: int) -> None:
-    """Chain the events from this position on, inside the transaction that is open; a chain that is there stays."""
-    connection.execute("INSERT OR IGNORE INTO store_facts VALUES (?, ?)", (FROM, str(first)))
+def begin(connection: sqlite3.Connection, first: int) -> int:
+    """Chain the events from this position on, inside the transaction that is open; a chain that is there stays.
+
+    Returns:
+        The position from which events are chained.
+    """
+    connection.execute("INSERT OR IGNORE INTO store_facts (name, value) VALUES (?, ?)", (FROM, str(first)))
+    return chained_from(connection) or first
 
 
 class Chain:
@@ -64,7 +69,7 @@ class Chain:
         for row in rows:
             before = link(before, row)
             links.append((row[0], before))
-        self._connection.executemany("INSERT INTO chain VALUES (?, ?)", links)
+        self._connection.executemany("INSERT INTO chain (position, hash) VALUES (?, ?)", links)
 
     def _before(self, first: int) -> bytes:
         if first == self._from:

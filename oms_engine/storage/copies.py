@@ -50,6 +50,7 @@ def placed(target: Path, *, force: bool) -> Iterator[Path]:
         raise StoreUnavailable(f"{shown(str(target))} exists; choose another name, or replace it with --force")
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.partial")
     try:
+        partial.touch(exist_ok=False)
         yield partial
         _flush(partial)
         partial.replace(target)
@@ -87,7 +88,7 @@ def backup(
     with placed(target, force=force) as partial:
         with store.apart() as source:
             should = _counts(source)
-            with TRANSLATED, closing(sqlite3.connect(partial, isolation_level=None)) as copy:
+            with _room_for_copy(), closing(sqlite3.connect(partial, isolation_level=None)) as copy:
                 source.backup(copy, pages=_PAGES, progress=lambda _status, left, all_: progress(all_ - left, all_))
                 copy.execute("PRAGMA journal_mode = DELETE")  # one file, nothing beside it
                 sound = copy.execute("PRAGMA integrity_check(1)").fetchone()[0]
@@ -98,6 +99,15 @@ def backup(
             )
         size = partial.stat().st_size
     return Backup(size=size, counts={name: have[name] for name in _COUNTED}, last_position=have["last"])
+
+
+@contextmanager
+def _room_for_copy() -> Iterator[None]:
+    try:
+        with TRANSLATED:
+            yield
+    except StoreRolledBack as error:
+        raise StoreRolledBack("the disk has no room for the copy; free some space, or copy to another disk") from error
 
 
 def _counts(connection: sqlite3.Connection) -> dict[str, int]:

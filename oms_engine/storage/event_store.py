@@ -377,11 +377,12 @@ class EventStore:
             return self._head.position + 1
         return int(self._one("SELECT coalesce(max(position), 0) + 1 FROM events")[0])
 
-    def start_chain(self) -> None:
-        """Chain every event from the next one on by hashes; a chain that is there goes on."""
+    def start_chain(self) -> int:
+        """Chain every event from the next one on by hashes, or from where another process did; returns from which."""
         with self.writing():
-            begin(self.connection, self.next_position())
+            first = begin(self.connection, self.next_position())
             self.commit()
+        return first
 
     def append(self, events: Sequence[StoredEvent]) -> None:
         """Write events at the positions and versions they carry; a version that is taken raises StoreRolledBack."""

@@ -2,12 +2,17 @@
 
 from typing import NamedTuple
 
-from oms_engine.domain.events import StoredEvent
+from oms_engine.domain.events import StoredEvent, quote_stream_of, stream_of
 from oms_engine.domain.filters import Query
-from oms_engine.domain.model import Execution, Order, QuoteRequest, QuoteRequestState, StreamState
+from oms_engine.domain.model import Execution, Order, OrderState, QuoteRequest, QuoteRequestState, StreamState
+from oms_engine.errors import StoreUnavailable
 from oms_engine.record import Record
 from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.queries import every
+
+Subject = Order | Execution | QuoteRequestState
+Found = tuple[int, Subject]
+"""Something that can be followed, with the version of its stream."""
 
 
 class Place(NamedTuple):
@@ -60,7 +65,7 @@ class Feed:
         with self._store.reading():
             return self._store.state(stream_id, up_to=up_to)
 
-    def found(self, query: Query) -> tuple[int, list[tuple[int, Order | Execution | QuoteRequestState]]]:
+    def found(self, query: Query) -> tuple[int, list[Found]]:
         """Everything that meets the conditions of a question now, each with the version of its stream.
 
         The first value is the position of the last event that is in it: everything was read from one view of the store.
@@ -68,9 +73,36 @@ class Feed:
         with self._store.reading():
             versions: dict[str, int] = {}
             found = [self._subject(record, versions) for record in every(self._store, query)]
+            for stream_id in self._parked():
+                found = self._from_events(stream_id, query, found)
             return self.position(), found
 
-    def _subject(self, record: Record, versions: dict[str, int]) -> tuple[int, Order | Execution | QuoteRequestState]:
+    def _parked(self) -> list[str]:
+        """The streams of which the read model is behind."""
+        rows = self._store.connection.execute("SELECT DISTINCT stream_id FROM parked_events ORDER BY 1")
+        return [row[0] for row in rows]
+
+    def _from_events(self, stream_id: str, query: Query, found: list[Found]) -> list[Found]:
+        """What was found, with one stream as its events say; as the read model has it where they cannot be read."""
+        try:
+            state = self._store.state(stream_id)
+        except StoreUnavailable:
+            return found
+        matches = query.specification.is_satisfied_by
+        subjects: list[tuple[Record, Subject]] = []
+        match state:
+            case OrderState() if query.entity.name == "order":
+                subjects = [(state.order, state.order)]
+            case OrderState() if query.entity.name == "execution":
+                subjects = [(execution, execution) for execution in state.executions.values()]
+            case QuoteRequestState() if query.entity.name == "quote_request":
+                subjects = [(state.request, state)]
+            case _:
+                return found
+        others = [each for each in found if _stream_of(each[1]) != stream_id]
+        return [*others, *((state.version, subject) for asked, subject in subjects if matches(asked))]
+
+    def _subject(self, record: Record, versions: dict[str, int]) -> Found:
         match record:
             case Order():
                 return record.version, record
@@ -87,3 +119,11 @@ class Feed:
     def _version(self, order_id: str) -> int:
         row = self._store.connection.execute("SELECT version FROM orders WHERE order_id = ?", (order_id,)).fetchone()
         return int(row[0])
+
+
+def _stream_of(subject: Subject) -> str:
+    match subject:
+        case QuoteRequestState():
+            return quote_stream_of(subject.request.quote_req_id)
+        case _:
+            return stream_of(subject.order_id)

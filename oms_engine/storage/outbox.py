@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from pydantic import Field
 
@@ -24,6 +24,9 @@ from oms_engine.storage.event_store import EventStore
 Clock = Callable[[], datetime]
 ERASED = "erased: the personal data of this message was destroyed; it is never sent, so drop it"
 
+_TEXT = json.JSONEncoder(separators=(",", ":")).encode
+"""A message as one line of ASCII."""
+
 _MAX_REASON = 500
 _MAX_ERROR = 2_000
 _LAST = 2**63 - 1
@@ -37,8 +40,8 @@ _PARKED_FIELDS = "id, sink, topic, key, from_version, version, position, attempt
 _DUE = (
     "SELECT id, topic, key, version, position, payload, attempts FROM outbox "
     "WHERE sink = :sink AND position <= :filled AND parked_at IS NULL AND payload IS NOT NULL AND key NOT IN ("
-    "SELECT key FROM outbox WHERE sink = :sink AND parked_at IS NOT NULL "
-    "UNION ALL SELECT key FROM outbox WHERE sink = :sink AND next_attempt_at > :now "
+    "SELECT key FROM outbox INDEXED BY outbox_parked WHERE sink = :sink AND parked_at IS NOT NULL "
+    "UNION ALL SELECT key FROM outbox INDEXED BY outbox_delayed WHERE sink = :sink AND next_attempt_at > :now "
     "UNION ALL SELECT key FROM outbox_claims WHERE sink = :sink AND owner <> :owner AND until > :now"
     ") ORDER BY position, id LIMIT :limit"
 )
@@ -135,7 +138,7 @@ def insert(connection: sqlite3.Connection, sinks: Sequence[tuple[str, str]], mes
         ]
         if listening:
             wire = message.to_wire()
-            texts = {name: message_text({**wire, "topic": name}) for name in {named for _, named in listening}}
+            texts = {name: _TEXT({**wire, "topic": name}) for name in {named for _, named in listening}}
             connection.executemany(_INSERT, [_row(message, sink, texts[named]) for sink, named in listening])
 
 
@@ -143,11 +146,6 @@ def insert(connection: sqlite3.Connection, sinks: Sequence[tuple[str, str]], mes
 def _names(topics: str) -> Mapping[str, str]:
     names: dict[str, str] = json.loads(topics)
     return names
-
-
-def message_text(wire: Mapping[str, Any]) -> str:
-    """A message as one line of JSON."""
-    return json.dumps(wire, separators=(",", ":"))
 
 
 def _row(message: Message, sink: str, text: str) -> tuple[object, ...]:

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import groupby
+from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
@@ -12,6 +13,7 @@ from oms_engine.domain.decider.streams import fold_stream
 from oms_engine.domain.events import (
     AllocationApplied,
     AllocationReversed,
+    Event,
     ExecutionBusted,
     ExecutionCorrected,
     ExecutionCreated,
@@ -30,9 +32,9 @@ from oms_engine.domain.filters import ENTITIES
 from oms_engine.domain.model import Allocation, OrderState, QuoteRequestState, ReplaceTerms, StreamState
 from oms_engine.domain.vocabulary import AllocStatus, Direction, Role
 from oms_engine.record import Record, instant_text
-from oms_engine.storage import snapshots
-from oms_engine.storage.codec import RowCodec
-from oms_engine.storage.event_store import EventStore, all_by_stream
+from oms_engine.storage.codec import RowCodec, SqlValue
+from oms_engine.storage.event_store import all_by_stream
+from oms_engine.storage.paths import note_times
 from oms_engine.storage.schema import READ_MODEL_TABLES
 
 ORDERS = RowCodec(ENTITIES["order"], {"pending_replace": ReplaceTerms})
@@ -127,7 +129,9 @@ def _project_order(
 
 
 def _booked(connection: sqlite3.Connection, _: StoredEvent, event: ExecutionCreated, after: OrderState) -> None:
-    _write(connection, "executions", EXECUTIONS, after.executions[event.exec_id])
+    given = EXECUTIONS.given(after.executions[event.exec_id])
+    given["symbol"] = after.order.symbol
+    connection.execute(_insert("executions", tuple(given)), tuple(given.values()))
 
 
 def _taken_back(
@@ -160,25 +164,14 @@ def _reversed(
         )
 
 
-def _named(connection: sqlite3.Connection, _: StoredEvent, event: OrderCreated, after: OrderState) -> None:
-    asked = "" if event.role is Role.GROUP else created_hash(event)
-    connection.execute(_INSERT_CLIENT_ORDER_ID, (event.session_id, event.cl_ord_id, after.order.order_id, asked))
-
-
-def _requested(
-    connection: sqlite3.Connection,
-    _: StoredEvent,
-    event: OrderCancelRequested | OrderReplaceRequested,
-    after: OrderState,
-) -> None:
-    if event.session_id is not None and event.cl_ord_id is not None:
-        connection.execute(_INSERT_CLIENT_ORDER_ID, (event.session_id, event.cl_ord_id, after.order.order_id, ""))
+def _named(connection: sqlite3.Connection, stored: StoredEvent, _: Event, after: OrderState) -> None:
+    connection.executemany(_INSERT_CLIENT_ORDER_ID, _client_order_ids((stored,), after.order.order_id))
 
 
 _BESIDE_ORDERS: Mapping[str, Callable[[sqlite3.Connection, StoredEvent, Any, OrderState], None]] = {
     "OrderCreated": _named,
-    "OrderCancelRequested": _requested,
-    "OrderReplaceRequested": _requested,
+    "OrderCancelRequested": _named,
+    "OrderReplaceRequested": _named,
     "ExecutionCreated": _booked,
     "ExecutionCorrected": _restated,
     "ExecutionWhacked": _taken_back,
@@ -240,29 +233,131 @@ def _ended(events: Iterable[StoredEvent], after: QuoteRequestState) -> set[str]:
     return ended
 
 
-def rebuild(store: EventStore, progress: Progress = lambda _done, _all: None) -> int:
-    """Write the read model anew from the events, in one transaction; returns how many events were read.
+def _client_order_ids(events: Iterable[StoredEvent], order_id: str) -> list[tuple[str, str, str, str]]:
+    rows = []
+    for stored in events:
+        match stored.payload:
+            case OrderCreated(session_id=session_id, cl_ord_id=cl_ord_id) as created:
+                asked = "" if created.role is Role.GROUP else created_hash(created)
+                rows.append((session_id, cl_ord_id, order_id, asked))
+            case (
+                OrderCancelRequested(session_id=str(session_id), cl_ord_id=str(cl_ord_id))
+                | OrderReplaceRequested(session_id=str(session_id), cl_ord_id=str(cl_ord_id))
+            ):
+                rows.append((session_id, cl_ord_id, order_id, ""))
+            case _:
+                pass
+    return rows
 
-    Snapshots are dropped: they are the other thing that is computed from events, and are written again when needed.
+
+class Rows:
+    """The rows of whole streams, those that `project` would have written event by event; written in bulk.
+
+    Args:
+        prefix: Of the tables they are written to.
     """
-    with store.writing():
-        snapshots.drop(store.connection)
-        total = refill(store.connection, progress)
-        store.commit()
-    return total
+
+    def __init__(self, prefix: str = "") -> None:
+        self._prefix = prefix
+        self._rows: dict[str, list[tuple[SqlValue, ...]]] = {table: [] for table in READ_MODEL_TABLES}
+        self._givers: list[tuple[str]] = []
+
+    def add(self, events: Sequence[StoredEvent], after: StreamState) -> None:
+        """Take in a stream: all its events, and what they lead to."""
+        match after:
+            case OrderState():
+                self._add_order(events, after)
+            case QuoteRequestState():
+                self._rows["quote_requests"].append(QUOTE_REQUESTS.row(after.request))
+                self._rows["quotes"].extend(map(QUOTES.row, after.quotes.values()))
+            case _:
+                pass
+
+    def _add_order(self, events: Sequence[StoredEvent], after: OrderState) -> None:
+        order_id = after.order.order_id
+        self._givers.append((order_id,))
+        self._rows["orders"].append(ORDERS.row(after.order))
+        self._rows["executions"].extend(
+            (*EXECUTIONS.row(execution), after.order.symbol) for execution in after.executions.values()
+        )
+        self._rows["client_order_ids"].extend(_client_order_ids(events, order_id))
+        if after.handed:
+            self._rows["allocations"].extend(map(ALLOCATIONS.row, _all_allocations(events, order_id)))
+
+    def write(self, connection: sqlite3.Connection, *, again: bool = False) -> None:
+        """Write the rows inside the transaction that is open, each table in the order of its key.
+
+        Args:
+            connection: Where to.
+            again: Rows of these streams may be there already, and are taken away before.
+        """
+        if again:
+            self._clear(connection)
+        for table, rows in self._rows.items():
+            rows.sort(key=_KEYS.get(table))
+            connection.executemany(_INSERTS[table].replace(table, self._prefix + table, 1), rows)
+
+    def _clear(self, connection: sqlite3.Connection) -> None:
+        for table, key in (("executions", "order_id"), ("allocations", "giver_order_id")):
+            connection.executemany(f"DELETE FROM {self._prefix}{table} WHERE {key} = ?", self._givers)  # noqa: S608 - own names
+        for table in ("orders", "quote_requests", "quotes"):
+            ids = [(_KEYS[table](row),) for row in self._rows[table]]
+            connection.executemany(f"DELETE FROM {self._prefix}{table} WHERE id = ?", ids)  # noqa: S608 - own names
+        connection.executemany(
+            f"DELETE FROM {self._prefix}client_order_ids WHERE session_id = ? AND cl_ord_id = ?",  # noqa: S608 - own names
+            [row[:2] for row in self._rows["client_order_ids"]],
+        )
 
 
-def refill(connection: sqlite3.Connection, progress: Progress = lambda _done, _all: None) -> int:
-    """Write the read model anew inside the transaction that is open; returns how many events were read."""
-    total = int(connection.execute("SELECT count(*) FROM events").fetchone()[0])
+_INSERTS = {
+    "orders": _insert("orders", ORDERS.columns),
+    "executions": _insert("executions", (*EXECUTIONS.columns, "symbol")),
+    "allocations": _insert("allocations", ALLOCATIONS.columns),
+    "quote_requests": _insert("quote_requests", QUOTE_REQUESTS.columns),
+    "quotes": _insert("quotes", QUOTES.columns),
+    "client_order_ids": _INSERT_CLIENT_ORDER_ID,
+}
+_STREAMS_AT_ONCE = 1_000
+
+_KEYS: Mapping[str, Callable[[Any], Any]] = {
+    "orders": itemgetter(ORDERS.columns.index("id")),
+    "executions": itemgetter(EXECUTIONS.columns.index("id")),
+    "allocations": itemgetter(ALLOCATIONS.columns.index("id")),
+    "quote_requests": itemgetter(QUOTE_REQUESTS.columns.index("id")),
+    "quotes": itemgetter(QUOTES.columns.index("id")),
+}
+
+
+def _all_allocations(events: Iterable[StoredEvent], giver: str) -> list[Allocation]:
+    """The lots that an order handed on, those it took back marked."""
+    made: dict[int, Allocation] = {}
+    for stored in events:
+        match stored.payload:
+            case AllocationApplied(direction=Direction.OUT) as applied:
+                made.update((each.id, each) for each in _allocations(stored, applied, giver))
+            case AllocationReversed(direction=Direction.OUT, lots=lots):
+                taken = {lot.key for lot in lots}
+                for each in made.values():
+                    if each.status is AllocStatus.APPLIED and (each.order_id, each.exec_id) in taken:
+                        made[each.id] = each.but(status=AllocStatus.REVERSED, reversed_at=stored.recorded_at)
+            case _:
+                pass
+    return list(made.values())
+
+
+def refill(connection: sqlite3.Connection) -> None:
+    """Write the read model anew inside the transaction that is open, where nobody else uses the store."""
     for table in READ_MODEL_TABLES:
         connection.execute(f"DELETE FROM {table}")  # noqa: S608 - own names
-    done = 0
-    for stream_id, stream in groupby(all_by_stream(connection), key=lambda stored: stored.stream_id):
+    rows = Rows()
+    by_stream = groupby(all_by_stream(connection), key=lambda stored: stored.stream_id)
+    for number, (stream_id, stream) in enumerate(by_stream, 1):
         events = list(stream)
         state = fold_stream(stream_id, events)
         assert state is not None  # noqa: S101 - a stream has at least one event
-        project(connection, events, {stream_id: state})
-        done += len(events)
-        progress(done, total)
-    return total
+        rows.add(events, state)
+        if number % _STREAMS_AT_ONCE == 0:
+            rows.write(connection)
+            rows = Rows()
+    rows.write(connection)
+    note_times(connection)

@@ -1,127 +1,53 @@
 """How does a question become one bound SQL statement, and its rows a page?"""
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from itertools import chain, groupby, islice
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-from oms_engine.domain.filters import Condition, Operator, Query, fold_case
+from oms_engine.domain.filters import Query
 from oms_engine.domain.model import Order
 from oms_engine.domain.quantities import ZERO
 from oms_engine.domain.rules.facts import OpenOrder
-from oms_engine.domain.vocabulary import OPEN_STATES, WORKING_STATES, CancelState, ExecutionStatus, TimeInForce
+from oms_engine.domain.vocabulary import WORKING_STATES, ExecutionStatus, TimeInForce
 from oms_engine.record import Record, instant_text
-from oms_engine.storage.codec import RowCodec, SqlValue, from_sortable, sortable, to_sql
+from oms_engine.storage.codec import RowCodec, SqlValue, from_sortable, sortable
+from oms_engine.storage.cursors import cursor_behind, start_of
 from oms_engine.storage.event_store import SELECT_EVENTS, EventStore, read_event
+from oms_engine.storage.paths import Route, route
 from oms_engine.storage.projections import ALLOCATIONS, EXECUTIONS, ORDERS, QUOTE_REQUESTS, QUOTES
+from oms_engine.storage.schema import OPEN, WAITING
+from oms_engine.storage.statements import Clause, SqlCompiler, order_by
 
 
 class PageInfo(Record):
-    """Where a page stands in its result."""
+    """Where a page stands in its result; only its size is known of a page that goes by cursor."""
 
-    number: int
+    number: int | None = None
     size: int
-    total_elements: int
-    total_pages: int
+    total_elements: int | None = None
+    total_pages: int | None = None
 
 
 class Page(NamedTuple):
-    """One page of a result, in its order."""
+    """One page of a result, in its order; `next_cursor` goes on behind it and is None on the last page."""
 
     content: list[Record]
     page: PageInfo
     warnings: tuple[str, ...] = ()
+    next_cursor: str | None = None
 
     def to_wire(self) -> dict[str, Any]:
         """The page as JSON."""
-        return {
-            "content": [record.to_wire() for record in self.content],
-            "page": self.page.to_wire(),
-            "warnings": list(self.warnings),
-        }
+        return {"content": [record.to_wire() for record in self.content], **self.about()}
 
-
-class Clause(NamedTuple):
-    """SQL text with the values that are bound to it."""
-
-    sql: str
-    values: tuple[SqlValue, ...] = ()
-
-
-class SqlCompiler:
-    """Turns conditions into a WHERE clause; column names come from the registry, values are bound."""
-
-    def leaf(self, predicate: Callable[[Record], bool]) -> Clause:
-        """One condition."""
-        if not isinstance(predicate, Condition):
-            raise TypeError(f"{predicate!r} is no condition of the registry")
-        return _clause(predicate)
-
-    def both(self, left: Clause, right: Clause) -> Clause:
-        """Left and right."""
-        return Clause(f"({left.sql} AND {right.sql})", left.values + right.values)
-
-    def either(self, left: Clause, right: Clause) -> Clause:
-        """Left or right."""
-        return Clause(f"({left.sql} OR {right.sql})", left.values + right.values)
-
-    def negation(self, inner: Clause) -> Clause:
-        """Everything but inner; a condition is never unknown, because null was treated in the leaf."""
-        return Clause(f"NOT {inner.sql}", inner.values)
-
-    def everything(self) -> Clause:
-        """No restriction."""
-        return Clause("1")
-
-
-def _clause(condition: Condition) -> Clause:
-    column = condition.field.attribute
-    if not condition.values:
-        return Clause(f"{column} IS {'' if condition.operator is Operator.EQ else 'NOT '}NULL")
-    values = tuple(to_sql(condition.field, value) for value in condition.values)
-    return _CLAUSES[condition.operator](column, values)
-
-
-def _known(column: str, sql: str, values: tuple[SqlValue, ...]) -> Clause:
-    """A comparison that null never meets."""
-    return Clause(f"({column} IS NOT NULL AND {sql})", values)
-
-
-def _between(column: str, values: tuple[SqlValue, ...]) -> Clause:
-    low, high = values
-    if low is None:
-        return _known(column, f"{column} <= ?", (high,))
-    if high is None:
-        return _known(column, f"{column} >= ?", (low,))
-    return _known(column, f"{column} BETWEEN ? AND ?", (low, high))
-
-
-def _compare(sign: str) -> Callable[[str, tuple[SqlValue, ...]], Clause]:
-    return lambda column, values: _known(column, f"{column} {sign} ?", values)
-
-
-_CLAUSES: Mapping[Operator, Callable[[str, tuple[SqlValue, ...]], Clause]] = {
-    Operator.EQ: lambda column, values: Clause(f"{column} IS ?", values),
-    Operator.NE: lambda column, values: Clause(f"{column} IS NOT ?", values),
-    Operator.LIKE: lambda column, values: _known(
-        column, f"instr(lower({column}), ?) > 0", (fold_case(str(values[0])),)
-    ),
-    Operator.IN: lambda column, values: _known(column, f"{column} IN ({', '.join('?' * len(values))})", values),
-    Operator.GT: _compare(">"),
-    Operator.GTE: _compare(">="),
-    Operator.LT: _compare("<"),
-    Operator.LTE: _compare("<="),
-    Operator.BETWEEN: _between,
-}
-"""Operator -> SQL; the values are bound in the order they stand."""
-
-
-def _order_by(query: Query) -> str:
-    return ", ".join(
-        f"{key.field.attribute} {'DESC' if key.descending else 'ASC'}{' NULLS LAST' if key.field.nullable else ''}"
-        for key in query.sort
-    )
+    def about(self) -> dict[str, Any]:
+        """What stands beside the rows: which page it is, the cursor of the next one, warnings."""
+        following = {"nextCursor": self.next_cursor} if self.next_cursor else {}
+        return {"page": self.page.to_wire(), **following, "warnings": list(self.warnings)}
 
 
 class _Source(NamedTuple):
@@ -146,26 +72,81 @@ _SOURCES: Mapping[str, _Source] = {
 }
 
 
-def statement(query: Query) -> Clause:
-    """The one statement that answers a question."""
-    where = query.specification.compile(SqlCompiler())
-    sql = f"{_SOURCES[query.entity.name].select}WHERE {where.sql} ORDER BY {_order_by(query)} LIMIT ? OFFSET ?"
-    return Clause(sql, (*where.values, query.size, query.page * query.size))
+_ID = ORDERS.columns.index("id")
+
+
+def statement(query: Query, way: Route, start: Sequence[SqlValue] | None = None) -> Clause:
+    """The statement that finds the rows of a page, and one more where there is one.
+
+    Where an index has them in their order it selects them. Where several ranges have to be merged, or an index has rows
+    of the same sort value the other way round, it selects the keys of all rows, ordered by the first key; SQLite reads
+    them only as far as they are fetched.
+    """
+    source = _SOURCES[query.entity.name]
+    wheres = way.wheres(start)
+    values = tuple(value for where in wheres for value in where.values)
+    if _is_merged(way, wheres):
+        columns = ", ".join(key.column for key in way.keys)
+        ranges = " UNION ALL ".join(f"SELECT {columns} FROM {source.table} WHERE {where.sql}" for where in wheres)  # noqa: S608 - own names
+        return Clause(f"{ranges} ORDER BY {order_by(way.keys[:1])}", values)
+    where = " OR ".join(f"({where.sql})" for where in wheres)
+    sql = f"{source.select}WHERE {where} ORDER BY {order_by(way.keys)} LIMIT ? OFFSET ?"
+    return Clause(sql, (*values, query.size + 1, query.page * query.size))
+
+
+def _is_merged(way: Route, wheres: Sequence[Clause]) -> bool:
+    return way.steered and (len(wheres) > 1 or len({key.descending for key in way.keys}) > 1)
+
+
+def _rows(
+    connection: sqlite3.Connection, query: Query, way: Route, start: Sequence[SqlValue] | None
+) -> Iterator[tuple[Any, ...]]:
+    """The rows of a page in their order, and one more where there is one."""
+    page = statement(query, way, start)
+    found = connection.execute(page.sql, page.values)
+    if not _is_merged(way, way.wheres(start)):
+        return found
+    descending = way.keys[-1].descending
+    groups = (sorted((key[-1] for key in same), reverse=descending) for _, same in groupby(found, itemgetter(0)))
+    first = query.page * query.size
+    ids = list(islice(chain.from_iterable(groups), first, first + query.size + 1))
+    marks = ", ".join("?" * len(ids))
+    rows = connection.execute(f"{_SOURCES[query.entity.name].select}WHERE id IN ({marks})", ids)
+    by_id = {row[_ID]: row for row in rows}
+    return (by_id[number] for number in ids)
 
 
 def run(store: EventStore, query: Query) -> Page:
-    """The page that a question asks for, and how many there are in all; both from one view of the store."""
+    """The page that a question asks for, and unless it goes by cursor how many there are; from one view of the store.
+
+    Raises:
+        Refused: OMS-VAL-004, the cursor is malformed or belongs to another question.
+    """
     source = _SOURCES[query.entity.name]
-    where = query.specification.compile(SqlCompiler())
-    page = statement(query)
     with store.reading() as connection:
-        counted = connection.execute(f"SELECT count(*) FROM {source.table} WHERE {where.sql}", where.values)  # noqa: S608 - own names
-        total = int(counted.fetchone()[0])
-        content = [source.read(row) for row in connection.execute(page.sql, page.values)]
-    pages = -(-total // query.size)
-    return Page(
-        content, PageInfo(number=query.page, size=query.size, total_elements=total, total_pages=pages), query.warnings
-    )
+        way = route(connection, query)
+        start = start_of(query, way.keys)
+        content: list[Record] = []
+        following = None
+        if way.branches:
+            rows = _rows(connection, query, way, start)
+            content = [source.read(row) for row in islice(rows, query.size)]
+            if content and next(rows, None) is not None:
+                following = cursor_behind(query, way.keys, content[-1])
+        total = None if query.cursor else _count(connection, source, query)
+    return Page(content, _info(query, total), query.warnings, following)
+
+
+def _count(connection: sqlite3.Connection, source: _Source, query: Query) -> int:
+    where = query.specification.compile(SqlCompiler())
+    counted = connection.execute(f"SELECT count(*) FROM {source.table} WHERE {where.sql}", where.values)  # noqa: S608 - own names
+    return int(counted.fetchone()[0])
+
+
+def _info(query: Query, total: int | None) -> PageInfo:
+    if total is None:
+        return PageInfo(size=query.size)
+    return PageInfo(number=query.page, size=query.size, total_elements=total, total_pages=-(-total // query.size))
 
 
 def every(store: EventStore, query: Query) -> list[Record]:
@@ -222,8 +203,8 @@ def pending_orders(connection: sqlite3.Connection, before: datetime) -> list[Ord
         "(SELECT max(recorded_at) FROM events WHERE stream_id = 'order-' || orders.order_id "
         "AND type IN ('OrderCancelRequested', 'OrderReplaceRequested'))"
     )
-    where = f"WHERE cancel_state IN (?, ?) AND {sent} < ? ORDER BY {sent}, id LIMIT ?"
-    return _orders(connection, where, (CancelState.PCXL, CancelState.PMOD, instant_text(before), _MOST_IN_TREE))
+    where = f"WHERE {WAITING} AND {sent} < ? ORDER BY {sent}, id LIMIT ?"
+    return _orders(connection, where, (instant_text(before), _MOST_IN_TREE))
 
 
 def due_orders(connection: sqlite3.Connection, as_of: datetime, *, day_orders: bool) -> list[Order]:
@@ -253,8 +234,7 @@ def quote_request_of(connection: sqlite3.Connection, quote_id: str) -> str | Non
 def last_price(connection: sqlite3.Connection, symbol: str) -> Decimal | None:
     """Price of the last execution of a symbol that still counts."""
     row = connection.execute(
-        "SELECT e.last_px FROM executions e JOIN orders o ON o.order_id = e.order_id "
-        "WHERE o.symbol = ? AND e.status IN (?, ?) ORDER BY e.id DESC LIMIT 1",
+        "SELECT last_px FROM executions WHERE symbol = ? AND status IN (?, ?) ORDER BY id DESC LIMIT 1",
         (symbol, ExecutionStatus.ACTIVE, ExecutionStatus.CORRECTED),
     ).fetchone()
     return from_sortable(row[0]) if row else None
@@ -263,10 +243,10 @@ def last_price(connection: sqlite3.Connection, symbol: str) -> Decimal | None:
 def open_orders(connection: sqlite3.Connection, account: str) -> list[OpenOrder]:
     """The roots of an account in NEW, UNACK or LIVE with something open; no groups."""
     rows = connection.execute(
-        "SELECT order_id, symbol, leaves_qty, price, cash_order_qty FROM orders "
-        "WHERE account = ? AND state IN (?, ?, ?) AND parent_order_id IS NULL AND is_grouped_order = 0 "
+        "SELECT order_id, symbol, leaves_qty, price, cash_order_qty FROM orders "  # noqa: S608 - own words
+        f"WHERE account = ? AND {OPEN} AND parent_order_id IS NULL AND is_grouped_order = 0 "
         "AND (leaves_qty IS NULL OR leaves_qty > ?) ORDER BY id",
-        (account, *sorted(OPEN_STATES), sortable(ZERO)),
+        (account, sortable(ZERO)),
     )
     return [
         OpenOrder(order_id, symbol, *(from_sortable(text) if text is not None else None for text in numbers))

@@ -4,6 +4,7 @@ The schema is a list of small numbered migrations; `CURRENT` is what they lead t
 in memory is created from `CURRENT` at once; a file is migrated with sqlite-utils, imported only when that is due.
 """
 
+import re
 import sqlite3
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -141,7 +142,13 @@ CREATE TABLE store_facts (
 """
 """What the store keeps beside events and read model."""
 
-_READ_MODEL = """
+OPEN = "state IN ('NEW', 'UNACK', 'LIVE')"
+"""Which orders are in the index of open orders; SQLite takes it only where a statement says so word for word."""
+
+WAITING = "cancel_state IN ('PCXL', 'PMOD')"
+"""Which orders are in the index of requests without an answer, likewise."""
+
+READ_MODEL = f"""
 CREATE TABLE client_order_ids (
   session_id TEXT NOT NULL,
   cl_ord_id TEXT NOT NULL,
@@ -220,16 +227,19 @@ CREATE TABLE orders (
 CREATE INDEX orders_by_symbol ON orders (symbol, created_at);
 CREATE INDEX orders_by_state ON orders (state, created_at);
 CREATE INDEX orders_by_account ON orders (account, created_at);
-CREATE INDEX orders_by_symbol_and_state ON orders (symbol, state, created_at, price);
+CREATE INDEX orders_by_symbol_and_state ON orders (symbol, state, created_at, id, price);
+CREATE INDEX orders_by_creation ON orders (created_at);
 CREATE INDEX orders_by_price ON orders (price);
 CREATE INDEX orders_by_cl_ord_id ON orders (cl_ord_id);
 CREATE INDEX orders_by_root ON orders (root_order_id) WHERE parent_order_id IS NOT NULL;
 CREATE INDEX orders_by_group ON orders (group_order_id) WHERE group_order_id IS NOT NULL;
-CREATE INDEX orders_open ON orders (account, created_at) WHERE state IN ('NEW', 'UNACK', 'LIVE');
+CREATE INDEX orders_open ON orders (account, created_at) WHERE {OPEN};
+CREATE INDEX orders_waiting ON orders (cancel_state) WHERE {WAITING};
 CREATE TABLE executions (
   id INTEGER PRIMARY KEY,
   exec_id TEXT NOT NULL,
   order_id TEXT NOT NULL,
+  symbol TEXT NOT NULL,
   last_qty TEXT NOT NULL,
   last_px TEXT NOT NULL,
   exec_type TEXT NOT NULL,
@@ -254,6 +264,7 @@ CREATE TABLE executions (
   UNIQUE (order_id, exec_id)
 );
 CREATE INDEX executions_by_exec_id ON executions (exec_id);
+CREATE INDEX executions_by_symbol ON executions (symbol);
 CREATE TABLE allocations (
   id INTEGER PRIMARY KEY,
   giver_order_id TEXT NOT NULL,
@@ -315,7 +326,7 @@ def _view(entity: str, table: str) -> str:
 READ_MODEL_TABLES = ("orders", "executions", "allocations", "quote_requests", "quotes", "client_order_ids")
 """What can be written anew from the events."""
 
-_READ = _READ_MODEL + "".join(
+_READ = READ_MODEL + "".join(
     _view(entity, table)
     for entity, table in (
         ("order", "orders"),
@@ -327,6 +338,9 @@ _READ = _READ_MODEL + "".join(
 )
 
 CURRENT = _TABLES + _UPKEEP + _READ
+
+OUR_TABLES = frozenset(re.findall(r"CREATE (?:TABLE|VIEW) (\w+)", CURRENT))
+"""The names that a store uses itself."""
 
 Refill = Callable[[sqlite3.Connection], object]
 """Writes the read model of a database from its events."""

@@ -101,7 +101,7 @@ class Sinks:
         with self._store.writing():
             last = self._store.next_position() - 1
             if from_position is not None and not 0 <= from_position <= last:
-                message = f"from_position {from_position} must lie between 0 and {last}, the last event; none means now"
+                message = f"from_position {from_position} must lie between 0 and {last}; without it the sink starts now"
                 raise refused_value("from_position", message, "OMS-VAL-005")
             if registered(self._store.connection, name):
                 raise Refused(
@@ -213,10 +213,9 @@ class Sinks:
             waiting = int(connection.execute("SELECT count(*) FROM outbox WHERE sink = ?", (name,)).fetchone()[0])
             if (waiting or not sink.complete) and not reason:
                 unmade = f" and {sink.live_from - sink.filled_to} earlier events" * (not sink.complete)
-                message = (
-                    f"{waiting} messages{unmade} wait for sink {shown(name)}; deliver them, or drop them with a reason"
-                )
-                raise Refused(problem_of([violation("CNF-01", "OMS-VAL-006", "drop_reason", message)]))
+                message = f"{waiting} messages{unmade} wait for sink {shown(name)}; deliver them, or give a drop_reason"
+                told = problem_of([violation("CNF-01", "OMS-VAL-006", "drop_reason", message)])
+                raise Refused(told.model_copy(update={"hint": "run a relay, or say why the messages may be lost"}))
             now = instant_text(self._clock())
             connection.execute(DROP + "WHERE sink = ? ORDER BY position, id", (reason, actor, now, name))
             if not sink.complete:

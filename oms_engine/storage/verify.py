@@ -3,6 +3,7 @@
 Streams are read one after the other, so that a store of any size needs the memory of its longest stream.
 """
 
+import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
@@ -34,9 +35,12 @@ MOST_FINDINGS = 100
 _RESTORE = "restore a backup: what an event says is kept nowhere else"
 _REBUILD = "oms rebuild writes the read model anew from the events"
 _FORGET = "oms rebuild drops the snapshots and writes the read model anew from the events"
+_RETRY = "oms projections retry, when what made it fail is repaired"
 _RECOVER = "restore a backup, or export and import what can still be read"
 _REPAIR = "oms export, then oms import into a new file, gives a store with the right schema"
 _UNEXPLAINED = "the file was changed from outside; restore a backup"
+
+_QUOTED = re.compile(r'"(\w+)"')
 
 _FIRST: Mapping[str, tuple[str, ...]] = {
     "order": (OrderCreated.__name__,),
@@ -230,11 +234,19 @@ class _Verifier:
             return {}
         scratch.execute("BEGIN")
         try:
-            if not self._written(stream_id, events, where, scratch):
+            if not self._written(stream_id, events, where, scratch) or self._waits(stream_id, where):
                 return {}
             return self._compared(kind, stream_id, where, scratch)
         finally:
             scratch.execute("ROLLBACK")
+
+    def _waits(self, stream_id: str, where: str) -> bool:
+        """Does the read model wait with this stream, so that its rows are older than its events?"""
+        asked = "SELECT position FROM parked_events WHERE projection = 'read-model' AND stream_id = ?"
+        parked = self._one(asked, stream_id)
+        if parked is not None:
+            self.found(f"its rows wait since event {parked[0]}, which could not be applied", where, _RETRY)
+        return parked is not None
 
     def _written(self, stream_id: str, events: Sequence[StoredEvent], where: str, scratch: sqlite3.Connection) -> bool:
         """Write the read model of a stream apart from the one that is kept; False when its events make none."""
@@ -372,8 +384,9 @@ def _scratch() -> Iterator[sqlite3.Connection]:
 
 
 def _objects(connection: sqlite3.Connection) -> dict[tuple[str, str], str]:
+    """What the schema consists of; names in quotation marks, as renaming a table leaves them, are the same names."""
     rows = connection.execute("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL")
-    return {(kind, name): sql for kind, name, sql in rows if "sqlite_" not in name}
+    return {(kind, name): _QUOTED.sub(r"\1", sql) for kind, name, sql in rows if "sqlite_" not in name}
 
 
 def _difference(scratch: sqlite3.Connection, table: str, should: Sequence[Any], have: Sequence[Any]) -> str:

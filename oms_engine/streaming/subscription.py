@@ -216,12 +216,18 @@ class Subscription:
         with self._changed:
             if self._closed or self._error is not None:
                 return False
-            for message in self._judged(step):
-                if not self._pending.add(message):
-                    self._error = Disconnected(self._position)
-                    break
+            try:
+                self._keep(step)
+            except Exception as error:  # noqa: BLE001 - what is wrong with one subscriber is no matter of the others
+                self._error = error
             self._tell()
             return self._error is None
+
+    def _keep(self, step: Step) -> None:
+        for message in self._judged(step):
+            if not self._pending.add(message):
+                self._error = Disconnected(self._position)
+                return
 
     def fail(self, error: Exception) -> None:
         """End the subscription with an error, after what waits for it."""
@@ -293,8 +299,10 @@ class Subscription:
 
     def _tell(self) -> None:
         self._changed.notify_all()
-        if self._ready is not None:
-            self._ready()
+        ready, self._ready = self._ready, None
+        if ready is not None:
+            with suppress(RuntimeError):  # the loop that waited is closed
+                ready()
 
     def _is_idle(self) -> bool:
         return not (self._due or self._pending or self._closed or self._error)

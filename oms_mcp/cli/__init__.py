@@ -9,6 +9,8 @@ from oms_mcp.cli import (
     following,
     knowledge,
     orders,
+    outbox,
+    projections,
     safekeeping,
     scenarios,
     serving,
@@ -16,7 +18,19 @@ from oms_mcp.cli import (
 )  # their commands join the app
 from oms_mcp.cli.root import MISUSED, REFUSED, app
 
-__all__ = ["app", "following", "knowledge", "main", "orders", "safekeeping", "scenarios", "serving", "settings"]
+__all__ = [
+    "app",
+    "following",
+    "knowledge",
+    "main",
+    "orders",
+    "outbox",
+    "projections",
+    "safekeeping",
+    "scenarios",
+    "serving",
+    "settings",
+]
 
 
 def main() -> None:

@@ -65,6 +65,7 @@ def execute(
         "oms query symbol__like=ac orderQty__gte=100 --sort orderQty,DESC --db orders.db",
         "oms query --entity execution orderId=O1 --json --db orders.db",
         "oms query --entity quote state=QUOTED --db orders.db",
+        "oms query symbol__startswith=AC --cursor '*' --db orders.db",
     )
 )
 def query(
@@ -74,8 +75,11 @@ def query(
     ] = None,
     entity: Annotated[str, typer.Option(help="order, execution, allocation, quote, quote_request or event.")] = "order",
     sort: Annotated[str, typer.Option(help="field,DESC;field2,ASC; newest first when not given.")] = "",
-    page: Annotated[str, typer.Option(metavar="N", help="Page, counted from 0.")] = "0",
+    page: Annotated[str, typer.Option(metavar="N", help="Page, counted from 0.")] = "",
     size: Annotated[str, typer.Option(metavar="N", help="Rows on a page.")] = "",
+    cursor: Annotated[
+        str, typer.Option(metavar="TEXT", help="In place of --page: nextCursor of the page before; * starts.")
+    ] = "",
     db: Kept = "",
     pairs: Held = None,
     as_json: Json = False,
@@ -85,7 +89,7 @@ def query(
     from oms_mcp.shapes import page_wire
 
     with opened(db, pairs, needed_by="query") as engine:
-        found = engine.query(entity=entity, where=conditions or (), sort=sort, page=page, size=size)
+        found = engine.query(entity=entity, where=conditions or (), sort=sort, page=page, size=size, cursor=cursor)
     wire = page_wire(found, entity, response_format="detailed")
     if as_json:
         terminal.print_json(wire)

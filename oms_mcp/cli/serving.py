@@ -30,18 +30,20 @@ def serve(
 
 @app.command(epilog=examples("oms rebuild --db orders.db"))
 def rebuild(db: Kept = "", pairs: Held = None, as_json: Json = False) -> None:
-    """Write the read model anew from the events."""
+    """Write the read model anew from the events; short for: oms projections rebuild."""
+    from oms_mcp.cli.projections import waits, warn
     from oms_mcp.printing import terminal
 
     with opened(db, pairs, needed_by="rebuild") as engine:
         with terminal.progress("rebuilding") as progress:
             read = engine.rebuild(progress)
-        made = engine.counts()
+        made, waiting = engine.counts(), waits(engine, "read-model")
     if as_json:
         terminal.print_json({"eventsRead": read, "counts": made})
     else:
         orders, executions = (terminal.counted(made[f"{name}s"], name) for name in ("order", "execution"))
         terminal.say(f"rebuilt {orders} and {executions} from {terminal.counted(read, 'event')}")
+        warn(waiting)
 
 
 @app.command(epilog=examples("oms doctor", "oms doctor --db orders.db --json"))

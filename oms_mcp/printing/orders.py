@@ -24,6 +24,10 @@ def page(entity: str, wire: Wire) -> None:
     for warning in wire["warnings"]:
         note(warning)
     at = wire["page"]
+    if "totalElements" not in at:
+        more = f"; --cursor {wire['nextCursor']} shows more" if "nextCursor" in wire else ", the last ones"
+        console.print(Text(f"{len(rows)} shown{more}", style="dim"), soft_wrap=True)
+        return
     found = at["totalElements"]
     shown = f"{found} found" if at["totalPages"] <= 1 else f"{found} found, page {at['number']} of {at['totalPages']}"
     if found and not rows:

@@ -106,6 +106,41 @@ def _expired(each: Wire) -> list[object]:
     return [each["orderId"], f"{force}, with {each['followed']}" if "followed" in each else force, each["expiredQty"]]
 
 
+def projections(wire: Wire) -> None:
+    """How far the projections are, and what waits in them and why."""
+    rows = [
+        [
+            each["name"],
+            each["position"],
+            text_of(each["behind"], "yellow" if each["behind"] else ""),
+            text_of(len(each["parked"]), "bold red" if each["parked"] else ""),
+            each.get("rebuiltAt"),
+            "" if each["here"] else "of another program",
+        ]
+        for each in wire["projections"]
+    ]
+    heads = ("projection", "position", "behind", "waiting", "rebuilt at", "")
+    out().print(table(rows, *heads, right=("position", "behind", "waiting")))
+    for each in wire["projections"]:
+        _waiting(each["name"], each["parked"])
+
+
+def retried(wire: Wire) -> None:
+    """What a retry applied, and what failed again."""
+    applied, waiting = len(wire["applied"]), wire["parked"]
+    said = f"{counted(applied, 'stream')} up to date again, {len(waiting)} failed again"
+    out().print(Text(said if applied or waiting else "nothing waits", style="red" if waiting else "green"))
+    _waiting(wire["projection"], waiting)
+
+
+def _waiting(name: str, parked: Sequence[Wire]) -> None:
+    if parked:
+        out().print()
+    rows = [[each["streamId"], each["position"], each["attempts"], each["parkedAt"], each["error"]] for each in parked]
+    title = f"{name} waits with"
+    _list(title, ("stream", "event", "attempts", "last tried", "error"), rows)
+
+
 def _list(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """A table under its title, where there is anything to list."""
     if rows:

@@ -9,7 +9,7 @@ from pydantic import Field, StrictInt
 from oms_engine import Order, Refused, StoredEvent
 from oms_engine.domain.catalogue import violation
 from oms_engine.domain.events import EVENTS
-from oms_engine.domain.filters import ENTITIES
+from oms_engine.domain.filters import ENTITIES, START
 from oms_engine.errors import problem_of, shown
 from oms_mcp.arguments import Format, ToolSpec, given_twice, text, unknown_arguments
 from oms_mcp.seam import Backend, Ctx, Out, answer, backend_of, fitted, session_of
@@ -25,6 +25,7 @@ class PageOut(Out):
 
     content: list[dict[str, Any]]
     page: dict[str, int]
+    next_cursor: str | None = None
     warnings: list[str]
     truncated: str | None = None
 
@@ -35,14 +36,15 @@ async def search_orders(
     where: Annotated[
         list[str] | None,
         Field(
-            description="conditions, all must hold: field=value or field__op=value; op: eq, ne, like, in, gt, gte, "
-            "lt, lte, between; such as state=LIVE, orderQty__gte=100, symbol__in=AAPL,MSFT"
+            description="conditions, all must hold: field=value or field__op=value; op: eq, ne, like, startswith, in, "
+            "gt, gte, lt, lte, between; such as state=LIVE, orderQty__gte=100, symbol__in=AAPL,MSFT"
         ),
     ] = None,
     entity: Annotated[str, text("what to search", ENTITIES)] = "order",
     sort: Annotated[str, Field(description="field,DESC;field2,ASC; newest first if absent")] = "",
-    page: Annotated[StrictInt, Field(description="page from 0")] = 0,
+    page: Annotated[StrictInt | None, Field(description="page from 0")] = None,
     size: Annotated[StrictInt | None, Field(description="rows per page, 50 if absent, at most 500")] = None,
+    cursor: Annotated[str, Field(description="instead of page, faster: nextCursor of the last page, or *")] = "",
     fields: Annotated[list[str] | None, Field(description="only these fields of each row")] = None,
     response_format: Format = "concise",
 ) -> CallToolResult:
@@ -51,10 +53,20 @@ async def search_orders(
     An unknown field is refused with the valid ones.
     """
     backend = backend_of(ctx)
-    found = backend.engine.query(entity=entity, where=where or (), sort=sort, page=page, size=size)
+    engine = backend.engine
+    found = engine.query(entity=entity, where=where or (), sort=sort, page=page, size=size, cursor=cursor)
     _require_fields(entity, fields or ())
     wire = page_wire(found, entity, fields or (), response_format)
-    return answer(backend, wire, narrow="give more conditions, fewer fields or a smaller size")
+    narrow = "give more conditions, fewer fields or a smaller size"
+    told, kept = fitted(backend, wire, narrow), len(found.content)
+    while len(told["content"]) < kept:  # the cursor of the whole page would pass over the rows that were cut
+        kept = len(told["content"])
+        wire.pop("nextCursor", None)
+        if kept and not page:
+            shown = engine.query(entity=entity, where=where or (), sort=sort, size=kept, cursor=cursor or START)
+            wire["nextCursor"] = shown.next_cursor
+        told = fitted(backend, wire, narrow)
+    return answer(backend, told)
 
 
 def _require_fields(entity: str, fields: Sequence[str]) -> None:

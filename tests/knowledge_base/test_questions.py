@@ -97,6 +97,17 @@ LOOKED_AT: dict[str, set[str]] = {
     },
     "newest orders first": {"query-language#41-sorting", "query-language#4-order-and-pages"},
     "two servers writing the same file": {"event-store#6-many-processes"},
+    "how do I make a copy of the database while it is used": {
+        "operate-and-recover#21-make-a-backup",
+        "operate-and-recover#2-back-up-and-restore",
+        "operate-and-recover#1-a-store-on-the-disk",
+    },
+    "the disk is full, what do I do": {"operate-and-recover#61-the-disk-is-full"},
+    "the database file is broken, how do I get my orders back": {
+        "operate-and-recover#62-the-file-is-damaged",
+        "operate-and-recover#22-restore-a-backup",
+        "operate-and-recover#31-what-to-do-about-a-finding",
+    },
     "can I open the database with another tool": {"event-store#11-looking-into-the-file"},
     "smallest price increment": {
         "validation-rules#323-tick-01-prices-are-multiples-of-the-tick",

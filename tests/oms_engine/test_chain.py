@@ -187,8 +187,8 @@ def test_the_chain_is_append_only(statement: str) -> None:
 
 def test_a_chain_begins_once() -> None:
     store = EventStore.open()
-    begin(store.connection, 4)
-    begin(store.connection, 9)
+    assert begin(store.connection, 4) == 4
+    assert begin(store.connection, 9) == 4
     assert chained_from(store.connection) == 4
     assert head(store.connection) is None
     chain = Chain(store.connection)
@@ -197,3 +197,12 @@ def test_a_chain_begins_once() -> None:
     chain.extend([(4, "a")])
     chain.extend([(5, "b")])
     assert head(store.connection) == (5, link(link(START, (4, "a")), (5, "b")))
+
+
+def test_a_program_that_asks_for_a_chain_that_is_there_waits_for_no_writer(tmp_path: Path) -> None:
+    file = str(tmp_path / "oms.db")
+    Desk(file, store__hashChain="on").engine.close()
+    with closing(sqlite3.connect(file, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with Engine.open(file, settings={"store.hashChain": "on"}) as engine:
+            assert engine.settings.hash_chain

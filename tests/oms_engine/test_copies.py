@@ -5,6 +5,7 @@ import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -177,6 +178,23 @@ def test_a_disk_that_fails_at_the_end_leaves_nothing(
 
     monkeypatch.setattr(os, "fsync", broken)
     with pytest.raises(StoreUnavailable, match="cannot be written: Input/output error"):
+        desk.engine.backup(tmp_path / "copy.db")
+    assert names(tmp_path) == before
+    desk.engine.close()
+
+
+def test_a_disk_without_room_for_the_copy_is_told(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = names(tmp_path)
+    real = sqlite3.connect
+
+    def small(*arguments: Any, **options: Any) -> sqlite3.Connection:  # noqa: ANN401 - as sqlite3.connect
+        connection = real(*arguments, **options)
+        if ".partial" in str(arguments[0]):
+            connection.execute("PRAGMA max_page_count = 4")
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", small)
+    with pytest.raises(StoreRolledBack, match="no room for the copy; free some space, or copy to another disk"):
         desk.engine.backup(tmp_path / "copy.db")
     assert names(tmp_path) == before
     desk.engine.close()

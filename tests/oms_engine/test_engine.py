@@ -29,8 +29,8 @@ from tests.oms_engine.desk import START, Desk
 
 PUBLIC = [
     "BatchOutcome", "Command", "CommandResult", "Disconnected", "Engine", "Execution", "OmsError", "Order", "Outcome",
-    "Page", "Problem", "Refused", "ScenarioError", "Settings", "SettingsError", "StoreError", "StoredEvent",
-    "StreamMessage", "Subscription", "TransitionCheck",
+    "Page", "Problem", "Projection", "ProjectionStatus", "Refused", "RetryResult", "ScenarioError", "Settings",
+    "SettingsError", "StoreError", "StoredEvent", "StreamMessage", "Subscription", "Tables", "TransitionCheck",
 ]  # fmt: skip
 
 

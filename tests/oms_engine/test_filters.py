@@ -27,7 +27,9 @@ from oms_engine.errors import Problem, Refused
 from oms_engine.framework.specification import Specification
 from oms_engine.record import Record, instant_text, plain
 from oms_engine.settings import Settings
-from oms_engine.storage.queries import Page, SqlCompiler, statement
+from oms_engine.storage.paths import route
+from oms_engine.storage.queries import Page, statement
+from oms_engine.storage.statements import SqlCompiler, end_of_prefix
 from tests.oms_engine.desk import Desk
 
 SPECS: list[dict[str, Any]] = [
@@ -169,7 +171,7 @@ def test_a_condition_may_be_an_object(market: Desk) -> None:
         ({"where": ["=IBM"]}, "QRY-02", "", "valid: orderId, "),
         ({"where": ["order_id=o1"]}, "QRY-02", "order_id", "valid: orderId, "),
         ({"where": ["price__like=1"]}, "QRY-03", "price", "use one of eq, ne, in, gt, gte, lt, lte, between"),
-        ({"where": ["symbol__gt=A"]}, "QRY-03", "symbol", "use one of eq, ne, like, in"),
+        ({"where": ["symbol__gt=A"]}, "QRY-03", "symbol", "use one of eq, ne, like, startswith, in"),
         ({"where": ["state__like=L"]}, "QRY-03", "state", "use one of eq, ne, in"),
         ({"where": ["symbol__EQ=A"]}, "QRY-03", "symbol", "use one of"),
         ({"where": ["symbol__=A"]}, "QRY-03", "symbol", "use one of"),
@@ -389,10 +391,45 @@ def test_flags_are_asked_in_sql(floor: Desk) -> None:
 
 def test_a_question_is_one_bound_statement(market: Desk) -> None:
     query = read_query(market.engine.settings, where=["symbol=x'; --", "price__in=1,2", "text__like=%"], sort="price")
-    sql = statement(query)
+    sql = statement(query, route(market.engine._store.connection, query))
     assert "x'" not in sql.sql
     assert sql.sql.count("?") == len(sql.values) == 6
-    assert sql.sql.endswith("ORDER BY price ASC NULLS LAST, id ASC LIMIT ? OFFSET ?")
+    assert sql.sql.endswith("ORDER BY price ASC, id ASC LIMIT ? OFFSET ?")
+
+
+@pytest.mark.parametrize(
+    ("prefix", "end"),
+    [
+        ("AC", "AD"),
+        ("a%", "a&"),
+        ("\U0010ffff", None),
+        ("a\U0010ffff\U0010ffff", "b"),
+        ("x\ud7ff", "x\ue000"),
+        ("~", "\x7f"),
+    ],
+)
+def test_a_prefix_is_a_range_that_ends_before_the_next_text(prefix: str, end: str | None) -> None:
+    assert end_of_prefix(prefix) == end
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.text(st.characters(exclude_categories=["Cs"])))
+def test_a_text_starts_with_a_prefix_when_it_lies_in_its_range(prefix: str, text: str) -> None:
+    end = end_of_prefix(prefix)
+    for each in (text, prefix + text):
+        spelt = each.encode()
+        assert each.startswith(prefix) is (prefix.encode() <= spelt and (end is None or spelt < end.encode()))
+
+
+def test_a_prefix_is_case_sensitive_and_literal(market: Desk) -> None:
+    def symbols(prefix: str) -> set[str]:
+        found = market.engine.query(where=[{"field": "symbol", "op": "startswith", "value": prefix}]).content
+        return {order.symbol for order in found}  # type: ignore[attr-defined]
+
+    assert symbols("I") == {"IBM", "Ibm.N"}
+    assert symbols("ib") == {"ibm"}
+    assert symbols("%") == symbols("_") == set()
+    assert ids(market.engine.query(where=["text__startswith=A%"])) == ["o2"]
+    assert ids(market.engine.query(where=["text__startswith=Ü"])) == ["o4"]
 
 
 def test_conditions_combine_in_sql_as_they_do_in_python(market: Desk) -> None:

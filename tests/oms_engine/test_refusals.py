@@ -132,7 +132,7 @@ def test_a_backup_into_a_protected_folder_leaves_nothing(folder: Path) -> None:
     folder.chmod(0o777)
     path.chmod(0o666)
     with without_rights(), Engine.open(str(path)) as engine:
-        with pytest.raises(StoreUnavailable):
+        with pytest.raises(StoreUnavailable, match="Permission denied"):
             engine.backup(folder / "safe" / "copy.db")
         with pytest.raises(StoreUnavailable, match="Permission denied"):
             engine.export(folder / "safe" / "copy.jsonl")

@@ -19,7 +19,7 @@ from oms_engine.destinations import JsonLines, Printed, ReaderGone
 from oms_engine.errors import StoreBusy
 from oms_engine.relay import LEASE, Relay, Round
 from oms_engine.storage.event_store import EventStore
-from oms_engine.storage.outbox import delay_after
+from oms_engine.storage.outbox import _DUE, delay_after
 from tests.oms_engine.desk import Desk
 
 Message = Mapping[str, Any]
@@ -219,6 +219,18 @@ def test_what_cannot_be_retried_or_dropped_is_refused(call: Callable[[Any], obje
 def test_only_parked_messages_are_dropped(stuck: Desk) -> None:
     assert stuck.engine.outbox.drop(reason="all of them") == 1
     assert stuck.engine.outbox.count() == 3
+
+
+def test_what_is_due_is_found_without_reading_what_waits(told: Desk) -> None:
+    asked = {"sink": "default", "filled": 1, "now": "", "owner": "", "limit": 1}
+    plan = told.engine._store.connection.execute(f"EXPLAIN QUERY PLAN {_DUE}", asked).fetchall()
+    steps = [step for *_, step in plan if "outbox" in step]
+    assert [step.split("INDEX ")[-1].split(" (")[0] for step in steps] == [
+        "outbox_in_order",
+        "outbox_parked",
+        "outbox_delayed",
+        "SEARCH outbox_claims USING PRIMARY KEY",
+    ]
 
 
 # --- several relays

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant
 
 from oms_engine import Disconnected, Engine, Refused, StoreError, StreamMessage, Subscription
+from oms_engine.framework.specification import Specification
+from oms_engine.record import Record
 from oms_engine.storage.feed import Feed
 from tests.oms_engine.desk import START, Clock, Desk, Ids
 from tests.oms_engine.test_tree_properties import TradingDay
@@ -303,6 +305,15 @@ def test_every_change_comes_once_and_in_order_while_several_processes_write(file
                 told[number] += [event.position for event in message.events]
         assert [view.shown for view in views] == [{}, *[rows(engine, "order", [])] * 2]
         assert told[1:] == [list(range(1, 151))] * 2
+
+
+def test_a_file_with_a_strange_name_is_read_beside_its_writer(tmp_path: Path) -> None:
+    desk = Desk(str(tmp_path / "a b#?%41.db"))
+    with live(desk) as subscription:
+        order_id = desk.given("NEW")
+        assert short(heard(subscription, 1)) == [("UPDATE", order_id, 1)]
+    desk.engine.close()
+    assert [path.name for path in tmp_path.glob("*.db")] == ["a b#?%41.db"]
 
 
 def test_what_another_engine_writes_in_the_same_file_is_heard(file: str) -> None:
@@ -696,6 +707,58 @@ def test_an_order_whose_past_cannot_be_read_ends_who_would_hear_of_it_and_no_oth
             orders.take(timeout=DEADLINE)
         desk.ok("QuoteRequestCreateCmd", quoteRequest={"symbol": "IBM", "quantity": "100"})
         assert short(heard(quotes, 1))[0][0] == "UPDATE"
+
+
+def test_a_filter_that_fails_ends_its_own_subscription_and_no_other(desk: Desk) -> None:
+    with live(desk) as broken, live(desk) as sound:
+        broken._matches = Specification[Record].where(lambda _: 1 / 0 > 0)
+        order_id = desk.given("NEW")
+        assert short(heard(sound, 1)) == [("UPDATE", order_id, 1)]
+        with pytest.raises(ZeroDivisionError):
+            broken.take(timeout=DEADLINE)
+        desk.given("NEW")
+        assert len(heard(sound, 1)) == 1
+
+
+def test_a_task_whose_loop_is_gone_disturbs_nobody(desk: Desk) -> None:
+    with live(desk) as gone, live(desk) as sound:
+        loop = asyncio.new_event_loop()
+        gone._ready = lambda: loop.call_soon_threadsafe(print)
+        loop.close()
+        desk.given("NEW")
+        assert len(heard(sound, 1)) == len(heard(gone, 1)) == 1
+
+
+def park(desk: Desk, stream: str, *damage: str) -> None:
+    """A projection that failed: the read model stays behind for one stream, and the store knows."""
+    with desk.engine._store.writing():
+        connection = desk.engine._store.connection
+        for statement in damage:
+            connection.execute(statement)
+        connection.execute("INSERT INTO parked_events VALUES ('read-model', ?, 1, 'failed', 1, '2026')", (stream,))
+        desk.engine._store.commit()
+
+
+def test_a_snapshot_tells_what_the_events_say_where_the_read_model_is_behind(desk: Desk) -> None:
+    order_id, other = desk.given("FILLED"), desk.given("LIVE")
+    request = desk.ok("QuoteRequestCreateCmd", quoteRequest={"symbol": "IBM", "quantity": "100"}).id
+    desk.ok("QuoteRejectCmd", quoteReqId=request)
+    park(desk, f"order-{order_id}", "UPDATE orders SET state = 'LIVE', version = 3", "DELETE FROM executions")
+    park(desk, f"quote-{request}", "UPDATE quote_requests SET state = 'PENDING'")
+    follow = desk.engine.follow
+    assert short(drained(follow(where=["state=LIVE"]), desk.engine))[:-1] == [("SNAPSHOT", other, 3)]
+    assert short(drained(follow(where=["state=FILLED"]), desk.engine))[:-1] == [("SNAPSHOT", order_id, 5)]
+    assert [m.exec_id for m in drained(follow("execution-events"), desk.engine)] == ["e1", None]
+    assert len(drained(follow("quote-events", where=["state=PENDING"]), desk.engine)) == 1
+    assert len(drained(follow("quote-events", where=["state=REJECTED"]), desk.engine)) == 2
+
+
+def test_a_snapshot_has_the_rows_of_an_order_whose_events_cannot_be_read(desk: Desk) -> None:
+    order_id = desk.given("LIVE")
+    spoil(desk)
+    park(desk, f"order-{order_id}")
+    desk.engine._store._committed.clear()
+    assert short(heard(desk.engine.follow(), 1)) == [("SNAPSHOT", order_id, 3)]
 
 
 def test_a_store_that_cannot_be_read_any_more_ends_everybody(desk: Desk) -> None:

@@ -277,3 +277,27 @@ def test_messages_that_wait_for_their_sink_are_sound(tmp_path: Path) -> None:
     connection.execute("UPDATE outbox SET position = position + 1 WHERE id = 5")
     assert [finding.where for finding in desk.engine.verify().findings] == ["outbox row 5"]
     desk.engine.close()
+
+
+def test_a_table_that_was_renamed_into_its_place_is_the_same_table(file: Path) -> None:
+    found = changed(
+        file,
+        "CREATE TABLE beside AS SELECT * FROM quotes",
+        "ALTER TABLE snapshots RENAME TO away",
+        "ALTER TABLE away RENAME TO snapshots",
+    )
+    with Engine.open(str(file)) as engine:
+        query = "SELECT sql FROM sqlite_master WHERE name = 'snapshots'"
+        assert engine._store.connection.execute(query).fetchone()[0].startswith('CREATE TABLE "snapshots"')
+    assert told(found) == []
+
+
+def test_rows_that_wait_are_told_of(file: Path) -> None:
+    found = changed(
+        file,
+        "INSERT INTO parked_events VALUES ('read-model', 'order-o2', 5, 'no', 1, '2026-01-02T09:30:00.000000Z')",
+        "INSERT INTO parked_events VALUES ('other', 'order-o3', 5, 'no', 1, '2026-01-02T09:30:00.000000Z')",
+        "UPDATE orders SET version = 1 WHERE order_id = 'o2'",
+    )
+    assert told(found) == [('stream "order-o2"', "its rows wait since event 5, which could not be applied")]
+    assert "oms projections retry" in found.findings[0].remedy

@@ -1,5 +1,6 @@
 import json
 import re
+import shlex
 import sqlite3
 import subprocess
 import sys
@@ -12,17 +13,28 @@ import pytest
 from oms_engine import Engine
 from oms_engine.domain.commands import COMMANDS
 from oms_mcp import doctor
-from oms_mcp.cli import app, knowledge, serving, settings
+from oms_mcp.cli import app, knowledge, outbox, projections, serving, settings
 from oms_mcp.printing import terminal
 from tests.oms_engine import test_matrix as matrix
 from tests.oms_engine.desk import Desk
 from tests.oms_mcp.conftest import Ask, Oms
 
 OK, REFUSED, MISUSED = 0, 1, 2
+GROUPS = {
+    "kb": knowledge.kb,
+    "settings": settings.settings,
+    "outbox": outbox.outbox,
+    "projections": projections.projections,
+}
+"""Commands that have commands of their own."""
+
 HELP = [(), ("kb",), *((name,) for name in ("serve", "exec", "run", "query", "show", "history", "check", "rebuild"))]
 HELP += [("events",), ("subscribe",)]
 HELP += [("expire",), ("settings",), *(("settings", name) for name in ("list", "get", "set", "price"))]
 HELP += [(name,) for name in ("verify", "backup", "export", "import", "compact")]
+HELP += [("outbox",), *(("outbox", name) for name in ("status", "add", "remove", "run", "parked", "retry", "drop"))]
+HELP += [("outbox", "dropped")]
+HELP += [("projections",), *(("projections", name) for name in ("status", "rebuild", "retry"))]
 HELP += [("doctor",), *(("kb", name) for name in ("search", "read", "overview", "index"))]
 
 ORDER: dict[str, Any] = {
@@ -340,6 +352,20 @@ def test_a_piped_query_has_one_line_per_row(oms: Oms, db: str, monkeypatch: pyte
 def test_nothing_that_is_printed_is_coloured_when_it_is_piped(oms: Oms, db: str) -> None:
     for words in (("query",), ("show", "O1"), ("history", "O1"), ("exec", ACCEPT)):
         assert "\x1b" not in oms(*words, "--db", db).output
+
+
+def test_a_query_goes_on_by_cursor(oms: Oms, ask: Ask, db: str) -> None:
+    words = ("query", "--entity", "event", "--sort", "position", "--size", "3", "--db", db)
+    first = ask(*words, "--cursor", "*")
+    assert [set(first), first["page"]] == [{"content", "page", "nextCursor", "warnings"}, {"size": 3}]
+    shown = oms(*words, "--cursor", "*").stdout.splitlines()[-1]
+    assert shown == f"3 shown; --cursor {first['nextCursor']} shows more"
+    assert ask(*words)["nextCursor"] == first["nextCursor"]
+    last = ask(*words, "--cursor", first["nextCursor"])
+    assert [event["position"] for event in last["content"]] == [4]
+    assert oms(*words, "--cursor", first["nextCursor"]).stdout.splitlines()[-1] == "1 shown, the last ones"
+    refused = ask(*words, "--cursor", first["nextCursor"], "--page", "1", code=REFUSED)
+    assert refused["error"]["violations"][0]["field"] == "cursor"
 
 
 def test_a_query_answers_a_machine_with_content_page_and_warnings(ask: Ask, db: str) -> None:
@@ -983,28 +1009,25 @@ def test_piped_on_long_work_tells_once_that_it_has_begun(capsys: pytest.CaptureF
 def test_every_command_has_help_and_an_example(words: tuple[str, ...], oms: Oms) -> None:
     result = oms(*words, "--help")
     assert result.exit_code == OK
-    if words not in {(), ("kb",), ("settings",)}:
+    if words not in {(), *((group,) for group in GROUPS)}:
         assert f"oms {' '.join(words)}" in result.stdout.partition("Examples:")[2]
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
 def test_the_list_of_commands_under_test_is_complete() -> None:
     names = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    kb = {command.name or command.callback.__name__ for command in knowledge.kb.registered_commands if command.callback}
-    set_ = {
-        command.name or command.callback.__name__
-        for command in settings.settings.registered_commands
-        if command.callback
-    }
-    assert {words[0] for words in HELP if len(words) == 1} - {"kb", "settings"} == names
-    assert {words[1] for words in HELP if words[:1] == ("kb",) and len(words) == 2} == kb
-    assert {words[1] for words in HELP if words[:1] == ("settings",) and len(words) == 2} == set_
+    assert {words[0] for words in HELP if len(words) == 1} - set(GROUPS) == names
+    for name, group in GROUPS.items():
+        told = {words[1] for words in HELP if words[:1] == (name,) and len(words) == 2}
+        assert told == {
+            command.name or command.callback.__name__ for command in group.registered_commands if command.callback
+        }
 
 
 def test_the_examples_of_the_help_can_be_typed(oms: Oms, db: str) -> None:
     for command in app.registered_commands:
         for line in (command.epilog or "").split("\n\n")[1:]:
-            words = line.replace("\\[", "[").split()
+            words = shlex.split(line.replace("\\[", "["))
             if words[:2] in (
                 ["oms", "query"],
                 ["oms", "show"],

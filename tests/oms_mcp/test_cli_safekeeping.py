@@ -9,9 +9,12 @@ import pytest
 
 from oms_engine import Engine
 from tests.oms_engine.desk import Desk
+from tests.oms_engine.test_refusals import folder, without_rights
 from tests.oms_mcp.conftest import Oms
 
 OK, REFUSED, MISUSED = 0, 1, 2
+
+__all__ = ["folder"]  # a fixture, of the tests of the engine
 
 pytestmark = pytest.mark.usefixtures("plain")
 
@@ -174,3 +177,46 @@ def test_a_reader_that_keeps_the_log_is_told_of(db: str, oms: Oms) -> None:
         result = oms("compact", "--db", db)
     assert result.exit_code == OK
     assert "another program reads it" in result.stderr
+
+
+READING = [
+    ("query",),
+    ("query", "--entity", "event"),
+    ("show", "o1"),
+    ("history", "o1"),
+    ("check", "--order", "o1"),
+    ("settings", "list"),
+    ("verify",),
+    ("export", "-"),
+    ("expire", "--dry-run"),
+]
+WRITING = [
+    ("exec", {"type": "OrderCloseCmd", "orderId": "o1"}),
+    ("rebuild",),
+    ("compact",),
+    ("settings", "set", "dayEnd=17:30"),
+]
+
+
+@pytest.mark.parametrize("words", [*READING, *WRITING], ids=lambda words: " ".join(map(str, words[:2])))
+def test_a_write_protected_database_is_read_and_says_why_it_is_not_written(
+    words: tuple[object, ...], folder: Path, oms: Oms
+) -> None:
+    for name in ("free.db", "protected.db"):
+        desk = Desk(str(folder / name))
+        desk.given("FILLED")
+        desk.engine.close()
+    file = folder / "protected.db"
+    before = file.read_bytes()
+    assert oms(*words, "--db", folder / "free.db").exit_code == OK
+    file.chmod(0o444)
+    folder.chmod(0o555)
+    with without_rights():
+        result = oms(*words, "--db", file)
+    if words in READING:
+        assert result.exit_code == OK, result.stderr
+    else:
+        assert result.exit_code in {REFUSED, MISUSED}
+        told = " ".join((result.stdout + result.stderr).replace("│", " ").split())
+        assert "the database can be read but not written" in told
+    assert file.read_bytes() == before

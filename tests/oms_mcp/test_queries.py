@@ -294,3 +294,45 @@ def test_a_long_answer_is_cut_and_says_how_to_narrow_it(engine: Engine, library:
                 break
             after = part["next"]
         assert seen == 80
+
+
+def _walked(agent: Agent, **arguments: object) -> list[str]:
+    ids: list[str] = []
+    cursor = "*"
+    while cursor:
+        page = agent.ok("search_orders", cursor=cursor, **arguments)
+        assert page["page"].keys() == {"size"}
+        ids += [row["orderId"] for row in page["content"]]
+        cursor = page.get("nextCursor", "")
+    return ids
+
+
+def test_a_search_is_walked_by_cursor(agent: Agent) -> None:
+    created = [agent.create(symbol=symbol) for symbol in ("IBM", "IBN", "XX", "IBM", "IBN")]
+    assert _walked(agent, size=2) == created[::-1]
+    assert _walked(agent, where=["symbol__startswith=IB"], sort="createdAt", size=1) == [*created[:2], *created[3:]]
+    first = agent.ok("search_orders", size=2)
+    assert first["page"]["totalElements"] == 5
+    second = agent.ok("search_orders", size=2, cursor=first["nextCursor"])
+    assert [row["orderId"] for row in second["content"]] == created[1:3][::-1]
+
+
+def test_a_cursor_beside_a_page_or_of_another_search_is_refused(modern: Agent) -> None:
+    for _ in range(2):
+        modern.create()
+    cursor = modern.ok("search_orders", size=1)["nextCursor"]
+    for wrong in ({"page": 1}, {"sort": "price"}, {"entity": "event"}):
+        found = modern.refused("search_orders", size=1, cursor=cursor, **wrong)["violations"][0]
+        assert (found["ruleId"], found["code"], found["field"]) == ("QRY-04", "OMS-VAL-004", "cursor")
+
+
+def test_the_cursor_of_a_page_that_was_cut_goes_on_behind_what_was_shown(engine: Engine, library: Library) -> None:
+    with Agent(build_server(engine, library, ServerOptions(max_result_tokens=2_000))) as agent:
+        created = [agent.create(more={"text": "x" * 1_000}) for _ in range(12)]
+        assert _walked(agent, size=10, response_format="detailed") == created[::-1]
+        cut = agent.ok("search_orders", size=6, response_format="detailed")
+        assert 0 < len(cut["content"]) < 6
+        assert cut["page"]["totalElements"] == 12
+        following = agent.ok("search_orders", size=1, cursor=cut["nextCursor"])["content"]
+        assert following[0]["orderId"] == created[::-1][len(cut["content"])]
+        assert "nextCursor" not in agent.ok("search_orders", size=6, page=1, response_format="detailed")
