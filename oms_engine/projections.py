@@ -153,6 +153,11 @@ class _Own:
         self.layout = projection.layout
         self._states: OrderedDict[str, StreamState] = OrderedDict()
 
+    @property
+    def tables(self) -> list[str]:
+        """The names of the tables as SQLite compares them."""
+        return [name.lower() for name in self.layout.names]
+
     def fill(self, connection: sqlite3.Connection, prefix: str, streams: Sequence[Stream]) -> list[Parked]:
         """Apply whole streams."""
         tables = self._tables(connection, prefix)
@@ -250,7 +255,7 @@ class Projections:
             ValueError: Its name or its schema cannot be used.
         """
         own = _Own(projection)
-        _check_names(own)
+        self._check_names(own)
         with self._store.writing():
             connection = self._store.connection
             if not own.layout.standing(connection):
@@ -260,12 +265,24 @@ class Projections:
                 self._store.commit()
         self._own[own.name] = own
 
+    def _check_names(self, own: _Own) -> None:
+        if not ID_FORM.fullmatch(own.name) or own.name == READ_MODEL:
+            raise ValueError(
+                f"{shown(own.name)} is no name for a projection of your own; use letters, digits, . _ and -"
+            )
+        others = {name: other.name for other in self._own.values() if other.name != own.name for name in other.tables}
+        for table in own.tables:
+            if table in OUR_TABLES or table.startswith((BESIDE, FORMER, "sqlite_", "_")):
+                raise ValueError(f"a table of a projection cannot be called {shown(table)}; the store has use for it")
+            if table in others:
+                raise ValueError(f"table {shown(table)} belongs to projection {others[table]}; choose another name")
+
     def follow(self, name: str) -> Callable[[], None]:
         """Keep a projection up to date from a thread of its own; returns what wakes the thread at once."""
         if self._follower is None:
             self._follower = _Follower(self)
             self._follower.start()
-        self._follower.names.append(self._found(name).name)
+        self._follower.names.add(name)
         return self._follower.wake.set
 
     def close(self) -> None:
@@ -390,7 +407,7 @@ class _Follower(threading.Thread):
 
     def __init__(self, projections: Projections) -> None:
         super().__init__(name="oms-projections", daemon=True)
-        self.names: list[str] = []
+        self.names: set[str] = set()
         self.wake = threading.Event()
         self._projections = projections
         self._ended = False
@@ -409,14 +426,6 @@ class _Follower(threading.Thread):
         self._ended = True
         self.wake.set()
         self.join()
-
-
-def _check_names(own: _Own) -> None:
-    if not ID_FORM.fullmatch(own.name) or own.name == READ_MODEL:
-        raise ValueError(f"{shown(own.name)} is no name for a projection of your own; use letters, digits, . _ and -")
-    for table in own.layout.names:
-        if table in OUR_TABLES or table.startswith((BESIDE, FORMER, "sqlite_", "_")):
-            raise ValueError(f"a table of a projection cannot be called {shown(table)}; the store has other use for it")
 
 
 def _told(parked: Parked) -> ParkedStream:

@@ -253,14 +253,19 @@ def _client_order_ids(events: Iterable[StoredEvent], order_id: str) -> list[tupl
 class Rows:
     """The rows of whole streams, those that `project` would have written event by event; written in bulk.
 
+    Rows that have the same columns are written together: most columns of an order are null, and naming them costs more
+    than leaving them out.
+
     Args:
         prefix: Of the tables they are written to.
     """
 
     def __init__(self, prefix: str = "") -> None:
         self._prefix = prefix
-        self._rows: dict[str, list[tuple[SqlValue, ...]]] = {table: [] for table in READ_MODEL_TABLES}
-        self._givers: list[tuple[str]] = []
+        self._rows: dict[tuple[str, tuple[str, ...]], list[tuple[SqlValue, ...]]] = {}
+        self._ids: dict[str, list[tuple[SqlValue, ...]]] = {"orders": [], "quote_requests": [], "quotes": []}
+        self._order_ids: list[tuple[str]] = []
+        self._client_order_ids: list[tuple[str, str, str, str]] = []
 
     def add(self, events: Sequence[StoredEvent], after: StreamState) -> None:
         """Take in a stream: all its events, and what they lead to."""
@@ -268,64 +273,59 @@ class Rows:
             case OrderState():
                 self._add_order(events, after)
             case QuoteRequestState():
-                self._rows["quote_requests"].append(QUOTE_REQUESTS.row(after.request))
-                self._rows["quotes"].extend(map(QUOTES.row, after.quotes.values()))
+                self._keep("quote_requests", QUOTE_REQUESTS, after.request)
+                for quote in after.quotes.values():
+                    self._keep("quotes", QUOTES, quote)
             case _:
                 pass
 
     def _add_order(self, events: Sequence[StoredEvent], after: OrderState) -> None:
         order_id = after.order.order_id
-        self._givers.append((order_id,))
-        self._rows["orders"].append(ORDERS.row(after.order))
-        self._rows["executions"].extend(
-            (*EXECUTIONS.row(execution), after.order.symbol) for execution in after.executions.values()
-        )
-        self._rows["client_order_ids"].extend(_client_order_ids(events, order_id))
+        self._order_ids.append((order_id,))
+        self._keep("orders", ORDERS, after.order)
+        for execution in after.executions.values():
+            self._keep("executions", EXECUTIONS, execution, symbol=after.order.symbol)
+        self._client_order_ids.extend(_client_order_ids(events, order_id))
         if after.handed:
-            self._rows["allocations"].extend(map(ALLOCATIONS.row, _all_allocations(events, order_id)))
+            for allocation in _all_allocations(events, order_id):
+                self._keep("allocations", ALLOCATIONS, allocation)
+
+    def _keep(self, table: str, codec: RowCodec, record: Record, **more: SqlValue) -> None:
+        given = codec.given(record) | more
+        self._rows.setdefault((table, tuple(given)), []).append(tuple(given.values()))
+        if table in self._ids:
+            self._ids[table].append((given["id"],))
 
     def write(self, connection: sqlite3.Connection, *, again: bool = False) -> None:
-        """Write the rows inside the transaction that is open, each table in the order of its key.
+        """Write the rows inside the transaction that is open, as far as possible in the order of their keys.
 
         Args:
             connection: Where to.
             again: Rows of these streams may be there already, and are taken away before.
         """
+        self._client_order_ids.sort()
         if again:
             self._clear(connection)
-        for table, rows in self._rows.items():
-            rows.sort(key=_KEYS.get(table))
-            connection.executemany(_INSERTS[table].replace(table, self._prefix + table, 1), rows)
+        for (table, columns), rows in self._rows.items():
+            rows.sort(key=itemgetter(columns.index("id")))
+            connection.executemany(_insert(self._prefix + table, columns), rows)
+        connection.executemany(
+            f"INSERT INTO {self._prefix}client_order_ids VALUES (?, ?, ?, ?)",  # noqa: S608 - own names
+            self._client_order_ids,
+        )
 
     def _clear(self, connection: sqlite3.Connection) -> None:
         for table, key in (("executions", "order_id"), ("allocations", "giver_order_id")):
-            connection.executemany(f"DELETE FROM {self._prefix}{table} WHERE {key} = ?", self._givers)  # noqa: S608 - own names
-        for table in ("orders", "quote_requests", "quotes"):
-            ids = [(_KEYS[table](row),) for row in self._rows[table]]
+            connection.executemany(f"DELETE FROM {self._prefix}{table} WHERE {key} = ?", self._order_ids)  # noqa: S608 - own names
+        for table, ids in self._ids.items():
             connection.executemany(f"DELETE FROM {self._prefix}{table} WHERE id = ?", ids)  # noqa: S608 - own names
         connection.executemany(
             f"DELETE FROM {self._prefix}client_order_ids WHERE session_id = ? AND cl_ord_id = ?",  # noqa: S608 - own names
-            [row[:2] for row in self._rows["client_order_ids"]],
+            [row[:2] for row in self._client_order_ids],
         )
 
 
-_INSERTS = {
-    "orders": _insert("orders", ORDERS.columns),
-    "executions": _insert("executions", (*EXECUTIONS.columns, "symbol")),
-    "allocations": _insert("allocations", ALLOCATIONS.columns),
-    "quote_requests": _insert("quote_requests", QUOTE_REQUESTS.columns),
-    "quotes": _insert("quotes", QUOTES.columns),
-    "client_order_ids": _INSERT_CLIENT_ORDER_ID,
-}
 _STREAMS_AT_ONCE = 1_000
-
-_KEYS: Mapping[str, Callable[[Any], Any]] = {
-    "orders": itemgetter(ORDERS.columns.index("id")),
-    "executions": itemgetter(EXECUTIONS.columns.index("id")),
-    "allocations": itemgetter(ALLOCATIONS.columns.index("id")),
-    "quote_requests": itemgetter(QUOTE_REQUESTS.columns.index("id")),
-    "quotes": itemgetter(QUOTES.columns.index("id")),
-}
 
 
 def _all_allocations(events: Iterable[StoredEvent], giver: str) -> list[Allocation]:

@@ -216,7 +216,12 @@ def _beside(store: EventStore) -> Iterator[EventStore]:
     """
     connection = sqlite3.connect(store.file, timeout=30, isolation_level=None, check_same_thread=False)
     try:
-        for pragma in ("synchronous = NORMAL", "cache_size = -65536", "wal_autocheckpoint = 8000"):
+        for pragma in (
+            "synchronous = NORMAL",
+            "cache_size = -65536",
+            "wal_autocheckpoint = 8000",
+            "secure_delete = OFF",
+        ):
             connection.execute(f"PRAGMA {pragma}")
         yield EventStore(connection, in_memory=False, snapshot_every=store.snapshot_every)
     finally:

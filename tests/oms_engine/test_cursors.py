@@ -13,7 +13,7 @@ from oms_engine import Engine, Refused
 from oms_engine.domain.filters import ENTITIES, read_query
 from oms_engine.record import Record
 from oms_engine.storage.paths import MOST_BRANCHES, TIMES_GO_BACK, note_times
-from oms_engine.storage.projections import ORDERS
+from oms_engine.storage.projections import ORDERS, refill
 from tests.oms_engine.desk import Desk
 from tests.oms_engine.test_filters import conditions, filled_market
 
@@ -263,5 +263,7 @@ def test_a_file_remembers_whether_its_times_go_back(market: Desk, unordered: Des
     assert market.engine._store.connection.execute(facts, (TIMES_GO_BACK,)).fetchone() is None
     (value,) = unordered.engine._store.connection.execute(facts, (TIMES_GO_BACK,)).fetchone()
     assert value.startswith("before order ")
-    unordered.engine.rebuild()
+    with unordered.engine._store.writing():
+        refill(unordered.engine._store.connection)  # as a migration does
+        unordered.engine._store.commit()
     assert unordered.engine._store.connection.execute(facts, (TIMES_GO_BACK,)).fetchone() is None

@@ -193,9 +193,9 @@ def test_in_the_background_a_projection_follows_also_what_others_write(file: Des
         ("", "CREATE TABLE a (b);", "is no name"),
         ("read-model", "CREATE TABLE a (b);", "is no name"),
         ("a b", "CREATE TABLE a (b);", "is no name"),
-        ("a", "CREATE TABLE orders (b);", '"orders"; the store has other use'),
-        ("a", "CREATE TABLE order_view (b);", "other use"),
-        ("a", "CREATE TABLE rebuilt_a (b);", "other use"),
+        ("a", "CREATE TABLE orders (b);", '"orders"; the store has use'),
+        ("a", "CREATE TABLE Order_View (b);", "has use for it"),
+        ("a", "CREATE TABLE rebuilt_a (b);", "has use for it"),
         ("a", "CREATE TABLE a (b INTEGER PRIMARY KEY AUTOINCREMENT);", "AUTOINCREMENT"),
         ("a", "CREATE TABLE a (b); CREATE VIEW c AS SELECT * FROM a;", "no view"),
         ("a", "", "tables with their indexes"),
@@ -209,6 +209,13 @@ def test_what_cannot_be_kept_is_refused_when_it_is_added(desk: Desk, name: str, 
         desk.engine.add_projection(Projection(name, schema, count))
     assert (desk.rows(), schema_of(desk.engine._store.connection)) == before
     assert [each.name for each in desk.engine.projections()] == ["read-model"]
+
+
+def test_two_projections_have_no_table_in_common(desk: Desk) -> None:
+    desk.engine.add_projection(VOLUMES)
+    with pytest.raises(ValueError, match='table "volumes" belongs to projection volumes'):
+        desk.engine.add_projection(Projection("other", "CREATE TABLE VOLUMES (a);", count))
+    desk.engine.add_projection(VOLUMES)
 
 
 def test_tables_of_another_form_need_a_rebuild_first(file: Desk) -> None:
