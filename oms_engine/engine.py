@@ -3,50 +3,43 @@
 import os
 import sqlite3
 import time
-from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
-from oms_engine.collecting import Decided
 from oms_engine.destinations import Receive
 from oms_engine.domain.catalogue import violation
-from oms_engine.domain.commands import Command, CommandResult, Draft, OrderCancelCmd, parse
+from oms_engine.domain.commands import Command, CommandResult, Draft, parse
 from oms_engine.domain.events import StoredEvent, stream_of
 from oms_engine.domain.filters import Where, read_query
 from oms_engine.domain.lifecycle import NextState, TransitionCheck, check_path, next_states, read_profile, read_states
 from oms_engine.domain.messages import ORDER_EVENTS
 from oms_engine.domain.model import Execution, Order, OrderState, SettingsState
 from oms_engine.domain.rules.envelope import ID_FORM
-from oms_engine.domain.rules.facts import OpenOrder
 from oms_engine.domain.rules.order import obstacles
 from oms_engine.domain.rules.settings import misspelt_roles
 from oms_engine.domain.vocabulary import State
-from oms_engine.errors import Refused, SettingsError, StoreError, problem_of, shown
+from oms_engine.errors import Refused, SettingsError, StoreError, StoreUnavailable, problem_of, shown
 from oms_engine.framework.orchestration import PipelineResult, TaskOrchestrator
+from oms_engine.group_commit import Closed, GroupCommit
 from oms_engine.projections import READ_MODEL, Projection, Projections, ProjectionStatus, RetryResult
 from oms_engine.relay import Pace, Relay, Wait
 from oms_engine.results import Outcome, accepted, refused, repeated, store_failed
 from oms_engine.settings import FIXED_AT_OPENING, Settings
-from oms_engine.storage import snapshots
 from oms_engine.storage.archive import Archived, export, import_archive
 from oms_engine.storage.chain import chained_from
 from oms_engine.storage.copies import Backup, Compacted, backup, compact, placed
 from oms_engine.storage.event_store import MEMORY, EventStore
-from oms_engine.storage.failures import TRANSLATED
 from oms_engine.storage.feed import Feed
-from oms_engine.storage.outbox import Outbox, write_messages
-from oms_engine.storage.projections import Progress, project, refill
+from oms_engine.storage.outbox import Outbox
+from oms_engine.storage.projections import Progress, refill
 from oms_engine.storage.queries import (
     Page,
     Tree,
     due_orders,
-    last_price,
-    open_orders,
     pending_orders,
-    quote_request_of,
     read_tree,
     run,
 )
@@ -54,18 +47,15 @@ from oms_engine.storage.sinks import Sinks
 from oms_engine.storage.verify import Finding, Verification, verify, verify_stream
 from oms_engine.streaming.subscription import Subscription, Waits
 from oms_engine.streaming.tailer import Tailer
+from oms_engine.unit_of_work import CommandRate, Listener, UnitOfWork, tell
 from oms_engine.workflows import PIPELINE, OrderTaskContext
 
 Clock = Callable[[], datetime]
 NewId = Callable[[str], str]
-Listener = Callable[[Sequence[StoredEvent]], None]
 
 MAX_BATCH = 10_000
 
 _WAITS = Waits()
-_SECOND = timedelta(seconds=1)
-_MOST_COUNTED = 100_000
-_MOST_SESSIONS = 1_000
 
 
 def utc_now() -> datetime:
@@ -110,13 +100,14 @@ class Engine:
         self._opened_with = settings
         self._own: Mapping[str, Any] = {}
         self._effective = (SettingsState(), settings)
-        self._pace = _Pace()
+        self._rate = CommandRate()
         self._store = store
         self._projections = Projections(store, clock)
         self._clock = clock
         self._new_id = new_id
         self._orchestrator = TaskOrchestrator(time.perf_counter_ns)
         self._listeners: list[Listener] = []
+        self._together = GroupCommit(self._write_together)
         self._tailer = Tailer(lambda: Feed(store), self.subscribe, clock=clock, waits=waits)
         self.sinks = Sinks(store, clock)
         self.outbox = Outbox(store, clock)
@@ -212,7 +203,8 @@ class Engine:
         self.close()
 
     def close(self) -> None:
-        """End the subscriptions and close the store."""
+        """Carry out what was submitted, end the subscriptions and close the store."""
+        self._together.close()
         self._tailer.close()
         self._projections.close()
         self._store.close()
@@ -263,13 +255,12 @@ class Engine:
     ) -> Outcome:
         """As `execute` or `preview`, with the order before and after."""
         draft = _draft(command)
-        unit = _Unit(self._store, self._listeners, self._pace, dry_run=dry_run)
         try:
             with self._store.writing():
+                unit = UnitOfWork(self._store, self._listeners, self._rate, dry_run=dry_run)
                 return self._carry_out(draft, unit, session_id)
         except StoreError as error:
-            failed = self._context(draft, unit, session_id, SettingsState())
-            return Outcome(store_failed(failed, error), None, None, dry_run)
+            return self._not_stored(draft, session_id, error, dry_run=dry_run)
 
     def execute_many(
         self,
@@ -297,18 +288,58 @@ class Engine:
         published: list[StoredEvent] = []
         with self._store.writing():
             for draft in drafts:
-                with self._store.savepoint():
-                    unit = _Unit(self._store, [published.extend], self._pace, dry_run=dry_run, nested=True)
-                    outcomes.append(self._carry_out(draft, unit, session_id))
+                outcomes.append(self._in_savepoint(draft, session_id, published, dry_run=dry_run))
                 if atomic and not outcomes[-1].result.ok:
                     break
             failed = atomic and bool(outcomes) and not outcomes[-1].result.ok
             if not (failed or dry_run):
                 self._store.commit()
-        warnings = [] if failed or dry_run else _tell(self._listeners, published)
+        warnings = [] if failed or dry_run else tell(self._listeners, published)
         return BatchOutcome(outcomes, len(drafts) - len(outcomes), failed, tuple(warnings))
 
-    def _carry_out(self, draft: Draft, unit: "_Unit", session_id: str | None) -> Outcome:
+    async def submit(self, command: Command | Mapping[str, Any], *, session_id: str | None = None) -> CommandResult:
+        """As `execute`, from an event loop that goes on meanwhile; returns when the command is durable.
+
+        Callers who wait at the same time share a commit, each command in a savepoint of its own: so many callers are
+        answered at several times the rate of one.
+
+        Args:
+            command: A command or an envelope.
+            session_id: Session of the caller, for a command that names none.
+        """
+        asked = (_draft(command), session_id)
+        try:
+            outcome = await self._together.submit(asked)
+        except Closed:
+            outcome = self._not_stored(*asked, StoreUnavailable("the engine is closed; open the store again"))
+        return outcome.result
+
+    def _write_together(self, asked: Sequence[tuple[Draft, str | None]]) -> list[Outcome]:
+        """Carry out commands of several callers in one transaction; where it cannot be written, each is told."""
+        published: list[StoredEvent] = []
+        try:
+            with self._store.writing():
+                outcomes = [self._in_savepoint(draft, session_id, published) for draft, session_id in asked]
+                if published:
+                    self._store.commit()
+        except StoreError as error:
+            return [self._not_stored(draft, session_id, error) for draft, session_id in asked]
+        tell(self._listeners, published)
+        return outcomes
+
+    def _in_savepoint(
+        self, draft: Draft, session_id: str | None, published: list[StoredEvent], *, dry_run: bool = False
+    ) -> Outcome:
+        with self._store.savepoint():
+            unit = UnitOfWork(self._store, [published.extend], self._rate, dry_run=dry_run, nested=True)
+            return self._carry_out(draft, unit, session_id)
+
+    def _not_stored(self, draft: Draft, session_id: str | None, error: StoreError, *, dry_run: bool = False) -> Outcome:
+        unit = UnitOfWork(self._store, (), self._rate, dry_run=dry_run)
+        failed = self._context(draft, unit, session_id, SettingsState())
+        return Outcome(store_failed(failed, error), None, None, dry_run)
+
+    def _carry_out(self, draft: Draft, unit: UnitOfWork, session_id: str | None) -> Outcome:
         context = self._context(draft, unit, session_id, self._store.settings())
         unit.begin(context)
         finished = self._orchestrator.run(PIPELINE, context)
@@ -317,7 +348,9 @@ class Engine:
             return refused(context, finished)
         return self._repeated(context, finished) if context.repeat else accepted(context, finished)
 
-    def _context(self, draft: Draft, unit: "_Unit", session_id: str | None, changed: SettingsState) -> OrderTaskContext:
+    def _context(
+        self, draft: Draft, unit: UnitOfWork, session_id: str | None, changed: SettingsState
+    ) -> OrderTaskContext:
         return OrderTaskContext(
             draft,
             settings=self._settings_now(changed),
@@ -678,117 +711,11 @@ class Engine:
         return relay
 
 
-class _Pace:
-    """How many commands each session sent to this engine in the last second."""
-
-    def __init__(self) -> None:
-        self._sent: dict[str, deque[datetime]] = {}
-
-    def count(self, session_id: str, now: datetime) -> int:
-        """How many commands of a session were noted in the last second."""
-        sent = self._sent.get(session_id, deque())
-        while sent and now - sent[0] >= _SECOND:
-            sent.popleft()
-        return len(sent)
-
-    def note(self, session_id: str, now: datetime) -> None:
-        """A command was sent."""
-        sent = self._sent.pop(session_id, None) or deque(maxlen=_MOST_COUNTED)
-        sent.append(now)
-        self._sent[session_id] = sent
-        if len(self._sent) > _MOST_SESSIONS:
-            del self._sent[next(iter(self._sent))]
-
-
-class _Unit:
-    """The store as the tasks of one command see it, inside the open transaction."""
-
-    def __init__(
-        self,
-        store: EventStore,
-        listeners: Sequence[Listener],
-        pace: _Pace,
-        *,
-        dry_run: bool,
-        nested: bool = False,
-    ) -> None:
-        self._store = store
-        self._listeners = listeners
-        self._nested = nested
-        self._pace = pace
-        self._recent = 0
-        self._prices: dict[str, Decimal | None] = {}
-        self._open_orders: dict[str, list[OpenOrder]] = {}
-        self.dry_run = dry_run
-        self.command = store.command
-        self.client_order_id = store.client_order_id
-        self.orders_with_execution = store.orders_with_execution
-        self.order = store.load
-        self.quotes = store.quotes
-        self.next_position = store.next_position
-
-    def begin(self, context: OrderTaskContext) -> None:
-        """Count the command, where a limit asks for it."""
-        if context.settings.risk_max_commands_per_second is None or isinstance(context.command, OrderCancelCmd):
-            return
-        self._recent = self._pace.count(context.session_id, context.now) + 1
-        if not self.dry_run:
-            self._pace.note(context.session_id, context.now)
-
-    def request_of(self, quote_id: str) -> str | None:
-        return quote_request_of(self._store.connection, quote_id)
-
-    def quote_exists(self, quote_id: str) -> bool:
-        return self.request_of(quote_id) is not None
-
-    def last_price(self, symbol: str) -> Decimal | None:
-        if symbol not in self._prices:
-            self._prices[symbol] = last_price(self._store.connection, symbol)
-        return self._prices[symbol]
-
-    def open_orders(self, account: str) -> list[OpenOrder]:
-        if account not in self._open_orders:
-            self._open_orders[account] = open_orders(self._store.connection, account)
-        return self._open_orders[account]
-
-    def recent_commands(self) -> int:
-        return self._recent
-
-    def write(self, decided: Decided) -> str:
-        store = self._store
-        with TRANSLATED:
-            store.append(decided.events)
-            project(store.connection, decided.events, decided.after, decided.before)
-            snapshots.keep(store.connection, decided.events, decided.after, store.snapshot_every)
-            if store.has_sinks:
-                write_messages(store.connection, decided.events, decided.after)
-            store.remember(decided.command_id, decided.payload_hash, decided.main, decided.events)
-        store.hold(decided.after)
-        if self._nested:
-            store.release()
-        elif not self.dry_run:
-            store.commit()
-        return "dry run: nothing is stored" if self.dry_run else ""
-
-    def publish(self, events: Sequence[StoredEvent]) -> list[str]:
-        return _tell(self._listeners, events)
-
-
 def _raise_what_sqlite_said(finished: PipelineResult) -> None:
     """A task that could not read the store failed for no reason of its own; the store translates what it said."""
     for task in finished.task_results:
         if isinstance(task.exception, sqlite3.Error):
             raise task.exception
-
-
-def _tell(listeners: Sequence[Listener], events: Sequence[StoredEvent]) -> list[str]:
-    failures = []
-    for listener in list(listeners):
-        try:
-            listener(events)
-        except Exception as error:  # noqa: BLE001 - a listener's failure must not undo what is stored
-            failures.append(f"a listener failed ({type(error).__name__}); the events are stored")
-    return failures
 
 
 def _draft(command: Command | Mapping[str, Any]) -> Draft:

@@ -23,8 +23,9 @@ from oms_engine.domain.events import (
 from oms_engine.domain.lifecycle import MACHINES
 from oms_engine.domain.model import Lot, ReplaceTerms
 from oms_engine.domain.vocabulary import Direction, OrdRejReason
-from oms_engine.engine import MAX_BATCH, _Unit, random_id, utc_now
+from oms_engine.engine import MAX_BATCH, random_id, utc_now
 from oms_engine.storage.event_store import EventStore
+from oms_engine.unit_of_work import UnitOfWork
 from tests.oms_engine.desk import START, Desk
 
 PUBLIC = [
@@ -249,7 +250,7 @@ def test_a_broken_invariant_is_an_internal_error_and_rolls_back(desk: Desk) -> N
 def _broken(desk: Desk, order_id: str, event: Event) -> list[str]:
     """What an event would break that no command of ours makes happen to this order."""
     stamp = Stamp(command_id="K", correlation_id="K", causation_id="K", actor="S1", recorded_at=START)
-    unit = _Unit(desk.engine._store, [], desk.engine._pace, dry_run=True)
+    unit = UnitOfWork(desk.engine._store, [], desk.engine._rate, dry_run=True)
     book = Book(unit, stamp, 1, MACHINES["standard"], Settings())
     assert broken_invariants(book) == []
     book.record(order_id, event)

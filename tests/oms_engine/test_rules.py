@@ -14,11 +14,11 @@ from oms_engine.domain.lifecycle import MACHINES
 from oms_engine.domain.model import ExecutionReport, NewOrder, NewQuote, NewQuoteRequest, SettingsState
 from oms_engine.domain.rules import execution, order
 from oms_engine.domain.rules.facts import Facts
-from oms_engine.engine import _Unit
 from oms_engine.errors import Problem
 from oms_engine.framework.validation import Rule, validate
 from oms_engine.record import Exact, Record
 from oms_engine.settings import Settings
+from oms_engine.unit_of_work import UnitOfWork
 from oms_engine.workflows import WORKFLOWS, rules_of
 from tests.oms_engine.desk import START, Desk
 
@@ -522,7 +522,7 @@ def _envelope(kind: str, fields: Changes) -> Changes:
 def _facts(desk: Desk, command: Command) -> Facts[Any]:
     """What the rules of a command look at, as the pipeline collects it."""
     caller = Caller(
-        ledger=_Unit(desk.engine._store, [], desk.engine._pace, dry_run=True),
+        ledger=UnitOfWork(desk.engine._store, [], desk.engine._rate, dry_run=True),
         settings=Settings(),
         machine=MACHINES["standard"],
         now=START,
