@@ -158,8 +158,12 @@ class _Own:
         """The names of the tables as SQLite compares them."""
         return [name.lower() for name in self.layout.names]
 
-    def fill(self, connection: sqlite3.Connection, prefix: str, streams: Sequence[Stream]) -> list[Parked]:
-        """Apply whole streams."""
+    def prepared(self, prefix: str, streams: Iterable[Stream]) -> "_PreparedStreams":
+        """Whole streams, to be applied."""
+        return _PreparedStreams(self, prefix, list(streams))
+
+    def deliver_whole(self, connection: sqlite3.Connection, prefix: str, streams: Sequence[Stream]) -> list[Parked]:
+        """Apply streams from their beginning; returns those that failed."""
         tables = self._tables(connection, prefix)
         found = (self._deliver(connection, tables, stream, None) for stream in streams)
         return [parked for parked in found if parked]
@@ -232,6 +236,17 @@ class _Own:
             return error
         connection.execute("RELEASE applied")
         return None
+
+
+class _PreparedStreams:
+    """Streams that were read and folded, and wait to be applied."""
+
+    def __init__(self, own: _Own, prefix: str, streams: Sequence[Stream]) -> None:
+        self._own, self._prefix, self._streams = own, prefix, streams
+
+    def write(self, connection: sqlite3.Connection) -> list[Parked]:
+        """Apply them, inside the transaction that is open."""
+        return self._own.deliver_whole(connection, self._prefix, self._streams)
 
 
 class Projections:

@@ -4,8 +4,8 @@ With a checkout of a released version in PYTHONPATH, `run` writes a file as that
 version, makes the archive of it:
 
     git worktree add /tmp/released 555b00f
-    PYTHONPATH=/tmp/released scripts/archive_events.py run /tmp/schema_2.db
-    scripts/archive_events.py export /tmp/schema_2.db tests/data/events/schema_2.jsonl
+    PYTHONPATH=/tmp/released python scripts/archive_events.py run /tmp/schema_2.db
+    PYTHONPATH=. python scripts/archive_events.py export /tmp/schema_2.db tests/data/events/schema_2.jsonl
 
 An archive of a released version is never written anew: it is what that version wrote. `fold` writes what all archives
 lead to into `folded.jsonl`; a change there is a change of what old events mean, and has to be wanted.
@@ -65,7 +65,7 @@ def export(source: Path, target: Path) -> None:
 
 def fold(target: Path) -> None:
     """Write what every archive leads to."""
-    lines = [json.dumps(line, ensure_ascii=False) for archive in archives() for line in folded(archive)]
+    lines = [json.dumps(line, ensure_ascii=False, sort_keys=True) for archive in archives() for line in folded(archive)]
     target.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -588,7 +588,7 @@ def _row(event: StoredEvent) -> tuple[object, ...]:
 
 
 def read_event(row: tuple[Any, ...]) -> StoredEvent:
-    """The event that stands in a row of `events`."""
+    """The event that stands in a row of `events`, in its present version."""
     position, stream_id, version, kind, schema_version, payload, command_id, correlation_id, causation_id, actor, at = (
         row
     )
@@ -597,7 +597,7 @@ def read_event(row: tuple[Any, ...]) -> StoredEvent:
         stream_id=stream_id,
         version=version,
         type=kind,
-        schema_version=schema_version,
+        schema_version=UPCASTERS.versions.get(kind, 1),
         payload=_payload(position, kind, schema_version, payload),
         command_id=command_id,
         correlation_id=correlation_id,

@@ -52,6 +52,13 @@ class Stream(NamedTuple):
     state: StreamState
 
 
+class Prepared(Protocol):
+    """Rows that were computed while everybody else could write."""
+
+    def write(self, connection: sqlite3.Connection) -> list[Parked]:
+        """Write them, inside the transaction that is open; returns the streams that failed and left no row."""
+
+
 class Target(Protocol):
     """What is written anew."""
 
@@ -67,8 +74,8 @@ class Target(Protocol):
     def indexes_last(self) -> bool:
         """Are the rows inserted before there are indexes?"""
 
-    def fill(self, connection: sqlite3.Connection, prefix: str, streams: Sequence[Stream]) -> list[Parked]:
-        """Write new streams into the tables with this prefix; returns those that failed and left no row."""
+    def prepared(self, prefix: str, streams: Iterable[Stream]) -> "Prepared":
+        """What is to be written of new streams, into the tables with this prefix; nothing is written yet."""
 
     def catch_up(self, store: EventStore, prefix: str, after: int, up_to: int, waiting: frozenset[str]) -> list[Parked]:
         """Apply what was committed behind a position; returns the streams that failed."""
@@ -112,6 +119,51 @@ def failed(stream_id: str, position: int, error: Exception) -> Parked:
     return Parked(stream_id, position, checkpoints.said(error), 1, "")
 
 
+def loaded(streams: Iterable[Iterable[Row]], unreadable: list[Parked]) -> Iterator[Stream]:
+    """The streams of which something can be read; those of which not everything can are added to a list."""
+    for rows in streams:
+        stream, parked = load(rows)
+        if parked:
+            unreadable.append(parked)
+        if stream:
+            yield stream
+
+
+class _PreparedRows:
+    """Rows of the read model, kept stream by stream so that one that is refused can be told from the others."""
+
+    def __init__(self, prefix: str, streams: Iterable[Stream]) -> None:
+        self._prefix = prefix
+        self._rows = Rows(prefix)
+        self._spans: dict[str, tuple[int, int]] = {}
+        for stream_id, events, state in streams:
+            self._spans[stream_id] = events[0].position, events[-1].position
+            self._rows.add(events, state)
+
+    def write(self, connection: sqlite3.Connection, *, again: bool = False) -> list[Parked]:
+        """Write them in bulk; when a row is refused stream by stream, to find the one that has to wait."""
+        connection.execute("SAVEPOINT filled")
+        try:
+            self._rows.write(connection, again=again)
+        except sqlite3.IntegrityError as error:
+            connection.execute("ROLLBACK TO filled")
+            if len(self._spans) == 1:
+                ((stream_id, (first, _)),) = self._spans.items()
+                return [failed(stream_id, first, error)]
+            return self._one_by_one(connection, again=again)
+        finally:
+            connection.execute("RELEASE filled")
+        return []
+
+    def _one_by_one(self, connection: sqlite3.Connection, *, again: bool) -> list[Parked]:
+        refused: list[Parked] = []
+        for stream_id, (_, last) in self._spans.items():
+            rows = connection.execute(_ONE, (stream_id, last)).fetchall()
+            alone = _PreparedRows(self._prefix, loaded([rows], []))
+            refused += alone.write(connection, again=again)
+        return refused
+
+
 class ReadModel:
     """The rows of orders, executions, allocations and quotes: the projection that every command writes itself."""
 
@@ -123,24 +175,9 @@ class ReadModel:
         """Its tables."""
         return layout_of(READ_MODEL)
 
-    def fill(
-        self, connection: sqlite3.Connection, prefix: str, streams: Sequence[Stream], *, again: bool = False
-    ) -> list[Parked]:
-        """Write streams in bulk; when a row is refused one by one, to find the stream that has to wait."""
-        rows = Rows(prefix)
-        for stream in streams:
-            rows.add(stream.events, stream.state)
-        connection.execute("SAVEPOINT filled")
-        try:
-            rows.write(connection, again=again)
-        except sqlite3.IntegrityError as error:
-            connection.execute("ROLLBACK TO filled")
-            if len(streams) == 1:
-                return [failed(streams[0].stream_id, streams[0].events[0].position, error)]
-            return [one for stream in streams for one in self.fill(connection, prefix, [stream], again=again)]
-        finally:
-            connection.execute("RELEASE filled")
-        return []
+    def prepared(self, prefix: str, streams: Iterable[Stream]) -> "_PreparedRows":
+        """The rows of streams; the events are let go of, one stream after the other."""
+        return _PreparedRows(prefix, streams)
 
     def catch_up(self, store: EventStore, prefix: str, after: int, up_to: int, waiting: frozenset[str]) -> list[Parked]:
         """Write every stream anew that has events behind a position."""
@@ -150,9 +187,10 @@ class ReadModel:
 
     def again(self, connection: sqlite3.Connection, prefix: str, stream_ids: Iterable[str], up_to: int) -> list[Parked]:
         """Write whole streams over what is there of them."""
-        loaded = [load(connection.execute(_ONE, (stream_id, up_to))) for stream_id in stream_ids]
-        refused = self.fill(connection, prefix, [stream for stream, _ in loaded if stream], again=True)
-        return [*(parked for _, parked in loaded if parked), *refused]
+        unreadable: list[Parked] = []
+        rows = (connection.execute(_ONE, (stream_id, up_to)).fetchall() for stream_id in stream_ids)
+        prepared = self.prepared(prefix, loaded(rows, unreadable))
+        return [*unreadable, *prepared.write(connection, again=True)]
 
 
 def rebuild(store: EventStore, target: Target, now: Callable[[], str], progress: Progress) -> int:
@@ -312,10 +350,12 @@ class _Rebuild:
         done = 0
         for first in range(0, last, WINDOW):
             rows = self._connection.execute(_BORN, (first, min(first + WINDOW, last), last)).fetchall()
-            loaded = [load(stream) for _, stream in groupby(rows, key=itemgetter(1))]
+            unreadable: list[Parked] = []
+            streams = (stream for _, stream in groupby(rows, key=itemgetter(1)))
+            prepared = self._target.prepared(BESIDE, loaded(streams, unreadable))
             with self._transaction():
-                refused = self._target.fill(self._connection, BESIDE, [stream for stream, _ in loaded if stream])
-            self._park([*(parked for _, parked in loaded if parked), *refused])
+                refused = prepared.write(self._connection)
+            self._park([*unreadable, *refused])
             done += len(rows)
             progress(done, last)
         return done

@@ -355,23 +355,25 @@ def begins_with(stream_id: str) -> tuple[str, ...]:
     return _FIRST.get(stream_id.partition("-")[0], ())
 
 
+_BROKEN_COMMANDS = (
+    "SELECT command_id FROM commands AS c WHERE "
+    "NOT EXISTS (SELECT 1 FROM events WHERE position = c.first_position AND command_id = c.command_id) OR "
+    "NOT EXISTS (SELECT 1 FROM events WHERE position = c.last_position AND command_id = c.command_id) OR "
+    "NOT EXISTS (SELECT 1 FROM events WHERE position BETWEEN c.first_position AND c.last_position "
+    "AND +stream_id = c.stream_id)"  # the plus keeps SQLite from reading a long stream for each of its commands
+)
+_ORPHANS = (
+    "SELECT e.position FROM events AS e LEFT JOIN commands AS c ON c.command_id = e.command_id "
+    "WHERE c.command_id IS NULL OR e.position NOT BETWEEN c.first_position AND c.last_position"
+)
+
+
 def command_findings(connection: sqlite3.Connection) -> Iterator[Finding]:
     """Commands that do not name the events they wrote, and events without a command."""
-    broken = (
-        "SELECT command_id FROM commands AS c WHERE "
-        "NOT EXISTS (SELECT 1 FROM events WHERE position = c.first_position AND command_id = c.command_id) OR "
-        "NOT EXISTS (SELECT 1 FROM events WHERE position = c.last_position AND command_id = c.command_id) OR "
-        "NOT EXISTS (SELECT 1 FROM events WHERE position BETWEEN c.first_position AND c.last_position "
-        "AND stream_id = c.stream_id)"
-    )
-    for (command_id,) in connection.execute(broken):
+    for (command_id,) in connection.execute(_BROKEN_COMMANDS):
         where = f"command {shown(command_id)}"
         yield Finding(what="it does not name the events it wrote", where=where, remedy=_UNEXPLAINED)
-    orphans = (
-        "SELECT e.position FROM events AS e LEFT JOIN commands AS c ON c.command_id = e.command_id "
-        "WHERE c.command_id IS NULL OR e.position NOT BETWEEN c.first_position AND c.last_position"
-    )
-    for (position,) in connection.execute(orphans):
+    for (position,) in connection.execute(_ORPHANS):
         yield Finding(what="no command accounts for it", where=f"event {position}", remedy=_UNEXPLAINED)
 
 

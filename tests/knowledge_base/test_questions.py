@@ -265,7 +265,10 @@ KEPT_ASIDE: dict[str, set[str]] = {
     "send several commands all or nothing": {"commands#5-batches", "event-store#31-batches"},
     "list the tables in the sqlite file": {"event-store#1-tables"},
     "are old events ever deleted": {"event-store#22-append-only"},
-    "how to regenerate the read model": {"event-store#5-rebuilding-the-read-model"},
+    "how to regenerate the read model": {
+        "event-store#5-rebuilding-the-read-model",
+        "projections#5-rebuilding-while-others-work",
+    },
     "search for orders without a price": {"query-language#34-missing-values"},
     "how many results per page": {"query-language#42-pages"},
     "which states can follow LIVE": {

@@ -21,7 +21,7 @@ from oms_engine.errors import StoreBusy
 from oms_engine.storage import layout, rebuilding
 from tests.oms_engine.desk import READ_MODEL, Desk
 from tests.oms_engine.test_properties import play, sequences
-from tests.oms_engine.test_snapshots import busy_desk
+from tests.oms_engine.test_snapshots import busy_desk, forget
 
 SCHEMA = """
 CREATE TABLE volumes (symbol TEXT PRIMARY KEY, fills INTEGER NOT NULL, events INTEGER NOT NULL) WITHOUT ROWID;
@@ -406,7 +406,7 @@ def test_events_behind_an_unreadable_one_wait_too(desk: Desk) -> None:
     desk.fill("o1", "1")
     good = damage(desk, 4)
     desk.engine._projections._own["volumes"]._states.clear()
-    desk.engine._store._committed.clear()
+    forget(desk)
     desk.engine.project("volumes")
     assert [each.position for each in status(desk).parked] == [5]
     rewrite(desk, 4, good)

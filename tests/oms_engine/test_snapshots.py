@@ -47,6 +47,11 @@ def cold(desk: Desk, every: int = 100) -> EventStore:
     return EventStore(desk.engine._store.connection, in_memory=True, snapshot_every=every)
 
 
+def forget(desk: Desk) -> None:
+    """Let the engine remember no stream."""
+    desk.engine._store._committed.clear()
+
+
 def folded(desk: Desk, stream_id: str, version: int = LAST) -> StreamState:
     state = fold_stream(stream_id, desk.engine._store.stream(stream_id, up_to=version))
     assert state is not None
@@ -115,7 +120,7 @@ def test_commands_do_the_same_whether_there_are_snapshots_or_not(sequence: list[
     remembers, forgets = Desk(), Desk(snapshotEvery=every)
     for envelope in sequence:
         remembers.engine.execute(envelope)
-        forgets.engine._store._committed.clear()
+        forget(forgets)
         forgets.engine.execute(envelope)
     tables = ("events", "commands", "orders", "executions", "client_order_ids")
     assert forgets.rows(tables) == remembers.rows(tables)
@@ -213,7 +218,7 @@ def test_a_damaged_snapshot_is_passed_over_and_written_again(damage: str) -> Non
     assert snapshots.at(connection, stream_id, 9) == folded(desk, stream_id, 3)
     store = cold(desk, 3)
     assert store.state(stream_id) == folded(desk, stream_id)
-    desk.engine._store._committed.clear()
+    forget(desk)
     desk.ok("OrderCancelCmd", orderId=order_id)
     assert connection.execute("SELECT state FROM snapshots WHERE version = 6").fetchone()[0] == good
     assert kept(connection) == {stream_id: [3, 6]}
@@ -229,7 +234,7 @@ def test_snapshots_can_be_deleted_at_any_time_and_come_again() -> None:
     assert snapshots.drop(connection) == 1
     assert kept(connection) == {}
     check_every_version(desk)
-    desk.engine._store._committed.clear()
+    forget(desk)
     desk.ok("OrderCancelCmd", orderId=orders[0])
     assert kept(connection) == {f"order-{orders[0]}": [4]}
     check_every_version(desk)

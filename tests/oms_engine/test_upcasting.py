@@ -95,7 +95,7 @@ def test_old_events_are_read_as_if_written_today_and_stay_as_they_are(
     with Engine.open(str(file)) as engine:
         placed = engine.history("o1")[1]
         assert (placed.type, placed.schema_version, placed.to_wire()["payload"]) == (
-            "OrderPlaced", 1, {"routing": "AUTO"},
+            "OrderPlaced", 3, {"routing": "AUTO"},
         )  # fmt: skip
         assert engine.find("o1").state == "LIVE"
         engine.rebuild()

@@ -301,3 +301,10 @@ def test_rows_that_wait_are_told_of(file: Path) -> None:
     )
     assert told(found) == [('stream "order-o2"', "its rows wait since event 5, which could not be applied")]
     assert "oms projections retry" in found.findings[0].remedy
+
+
+@pytest.mark.parametrize("query", [verifying._BROKEN_COMMANDS, verifying._ORPHANS])
+def test_commands_are_compared_without_reading_whole_streams(query: str, desk: Desk) -> None:
+    plan = [row[3] for row in desk.engine._store.connection.execute(f"EXPLAIN QUERY PLAN {query}")]
+    assert not [step for step in plan if "stream_id" in step or "AUTOMATIC" in step], plan
+    assert sum("SCAN" in step for step in plan) == 1, plan
