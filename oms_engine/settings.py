@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from decimal import Decimal
+from functools import cached_property
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -353,6 +354,11 @@ class Settings(BaseModel):
     def _sorted(self, value: frozenset[str] | dict[str, frozenset[str]]) -> object:
         """Sets have no order of their own; on the wire they have one."""
         return {key: sorted(names) for key, names in value.items()} if isinstance(value, dict) else sorted(value)
+
+    @cached_property
+    def in_force(self) -> frozenset[str]:
+        """Attributes of the settings that are neither off nor empty."""
+        return frozenset(name for name in type(self).model_fields if getattr(self, name))
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Self:

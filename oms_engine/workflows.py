@@ -216,16 +216,17 @@ def _refuse(context: OrderTaskContext, violations: Iterable[Violation]) -> TaskR
 
 def _ask(context: OrderTaskContext, task: int) -> ValidationResult:
     rules = (context.asked or _rules_by_task(context))[task]
-    return validate(rules, context.known_facts, malformed=context.draft.malformed)
+    return validate(rules, context.known_facts, malformed=context.draft.malformed) if rules else _NOTHING_FOUND
 
 
 class _Shape(NamedTuple):
-    """Which rules a command is asked depends on this alone: its type, its order's class, and which fields it gives."""
+    """What decides which rules a command is asked: its type, its order's class, the fields it gives, what is set."""
 
     command_type: str
     asset_class: AssetClass | None
     fields: frozenset[str]
     fields_of_part: frozenset[str]
+    settings: frozenset[str]
 
 
 class _Asked(NamedTuple):
@@ -251,6 +252,7 @@ def _rules_by_task(context: OrderTaskContext) -> tuple[tuple[AnyRule, ...], ...]
         classify(candidate, facts.settings) if candidate else None,
         frozenset(command.model_fields_set),
         frozenset(part.model_fields_set) if part else frozenset(),
+        facts.settings.in_force,
     )
     context.asked = _asked(shape)
     return context.asked
@@ -268,7 +270,8 @@ def _asked(shape: _Shape) -> tuple[tuple[AnyRule, ...], ...]:
 
 def _choose(shape: _Shape, task: int, of_class: tuple[AnyRule, ...]) -> tuple[AnyRule, ...]:
     parts = ("candidate", PARTS.get(shape.command_type))
-    given = shape.fields | {f"{part}.{name}" for name in shape.fields_of_part for part in parts}
+    given = {f"{part}.{name}" for name in shape.fields_of_part for part in parts}
+    given |= shape.fields | {f"settings.{name}" for name in shape.settings}
     owned = (rule for rule in of_class if _OWNERS.get(rule.code, FIELDS) == task)
     return chosen((*_BY_TASK[shape.command_type][task], *owned), given)
 
@@ -280,6 +283,7 @@ def _answer(context: OrderTaskContext, found: ValidationResult) -> TaskResult | 
     return _told(warning.message for warning in found.warnings) if found.warnings else None
 
 
+_NOTHING_FOUND = ValidationResult()
 _NO_RISK = TaskResult.skipped("no risk rule applies to this command")
 
 

@@ -51,7 +51,7 @@ class Rule(Generic[T_contra]):
         inputs: The fields the rule reads; empty means only `field`.
         applies: The rule is not evaluated where this is false: so a missing input is treated.
         alone: A violation of this rule is reported without any other.
-        needs: The rule is not evaluated where this is not given, so `chosen` can leave it out unasked.
+        needs: The rule is not evaluated where one of these is not given, so `chosen` can leave it out unasked.
     """
 
     id: str
@@ -66,7 +66,7 @@ class Rule(Generic[T_contra]):
     inputs: tuple[str, ...] = ()
     applies: Callable[[T_contra], bool] | None = None
     alone: bool = False
-    needs: str = ""
+    needs: tuple[str, ...] = ()
 
     @property
     def reads(self) -> tuple[str, ...]:
@@ -202,7 +202,7 @@ _CLEAN = ValidationResult()
 
 def chosen(rules: Iterable[Rule[T]], given: Collection[str]) -> tuple[Rule[T], ...]:
     """The rules that have to be asked where only this is given."""
-    return tuple(rule for rule in rules if not rule.needs or rule.needs in given)
+    return tuple(rule for rule in rules if all(name in given for name in rule.needs))
 
 
 def validate(

@@ -13,7 +13,7 @@ from typing import TypeVar
 from oms_engine.domain.decider.book import Book
 from oms_engine.domain.decider.evolve import NO_LEAVES
 from oms_engine.domain.model import LotKey, OrderState
-from oms_engine.domain.quantities import ZERO, add, counted, executed, subtract, total
+from oms_engine.domain.quantities import ZERO, add, counted, notional, subtract
 from oms_engine.domain.vocabulary import State
 
 K = TypeVar("K")
@@ -99,10 +99,18 @@ def _changed(before: Mapping[K, V], after: Mapping[K, V]) -> list[K]:
 
 def _counting(state: OrderState, exec_ids: Iterable[str], keys: Iterable[LotKey]) -> tuple[Decimal, Decimal]:
     """Quantity and notional of these executions and lots, as far as the order has them and they count."""
-    quantity, amount = executed(state.executions[exec_id] for exec_id in exec_ids if exec_id in state.executions)
-    lots = (state.received[key] for key in keys if key in state.received)
-    received, paid = total((lot.quantity, lot.price) for lot in lots)
-    return add(quantity, received), add(amount, paid)
+    quantity = amount = ZERO
+    for exec_id in exec_ids:
+        fill = state.executions.get(exec_id)
+        if fill is not None and fill.is_active:
+            quantity = add(quantity, fill.last_qty)
+            amount = add(amount, notional(fill.last_qty, fill.last_px))
+    for key in keys:
+        lot = state.received.get(key)
+        if lot is not None:
+            quantity = add(quantity, lot.quantity)
+            amount = add(amount, notional(lot.quantity, lot.price))
+    return quantity, amount
 
 
 def _holds(state: OrderState, key: LotKey) -> bool:

@@ -59,7 +59,7 @@ _ENVELOPE: tuple[Rule[AnyFacts], ...] = (
         ),
         scope="every command",
         applies=lambda f: f.command.expected_version is not None and (bool(f.version) or f.command.creates),
-        needs="expected_version",
+        needs=("expected_version",),
     ),
     rule(
         "ENV-06",
@@ -69,7 +69,7 @@ _ENVELOPE: tuple[Rule[AnyFacts], ...] = (
         lambda f: f"commandId {shown(f.command.command_id)} is malformed; use 1 to 64 of A-Z a-z 0-9 . _ -",
         scope="every command",
         applies=lambda f: f.command.command_id is not None,
-        needs="command_id",
+        needs=("command_id",),
     ),
     rule(
         "ENV-08",
@@ -78,6 +78,7 @@ _ENVELOPE: tuple[Rule[AnyFacts], ...] = (
         lambda f: f.actor in (f.settings.roles.get(f.command.type) or (f.actor,)),
         lambda f: f"actor {shown(f.actor)} may not send {f.command.type}; setting roles lists who may",
         scope="every command",
+        needs=("settings.roles",),
     ),
 )
 
@@ -124,7 +125,7 @@ def printable(field: str, name: str, place: str | None = None) -> Rule[AnyFacts]
         lambda f: f"{field} {shown(_value(f, place, name))} has other than printable ASCII characters",
         scope="ids of other parties",
         applies=lambda f: bool(_value(f, place, name)),
-        needs=_given(place, name),
+        needs=(_given(place, name),),
     )
 
 
@@ -138,7 +139,7 @@ def readable(field: str, name: str) -> Rule[AnyFacts]:
         lambda f: f"{field} {shown(_value(f, None, name))} has characters that cannot be seen; write it without them",
         scope="names of people",
         applies=lambda f: bool(_value(f, None, name)),
-        needs=name,
+        needs=(name,),
     )
 
 
@@ -178,7 +179,7 @@ def _digits(name: str, field: str, place: str | None) -> Rule[AnyFacts]:
         ),
         scope="every decimal",
         applies=lambda f: _value(f, place, name) is not None,
-        needs=_given(place, name),
+        needs=(_given(place, name),),
     )
 
 
@@ -192,7 +193,7 @@ def _length(name: str, field: str, place: str | None) -> Rule[AnyFacts]:
         lambda f: f"{field} has {len(_value(f, place, name))} characters; at most {most} are accepted, so shorten it",
         scope="every text",
         applies=lambda f: isinstance(_value(f, place, name), str),
-        needs=_given(place, name),
+        needs=(_given(place, name),),
     )
 
 

@@ -112,6 +112,7 @@ CREATE: tuple[Rule[FillFacts], ...] = (
         ),
         applies=lambda e, f: e.transact_time is not None and f.settings.stale_execution_hours is not None,
         needs="transact_time",
+        setting="stale_execution_hours",
     ),
     _on_fill(
         "EX-09",

@@ -167,9 +167,13 @@ def rule(
     inputs: tuple[str, ...] = (),
     alone: bool = False,
     severity: Severity = Severity.REJECT,
-    needs: str = "",
+    needs: tuple[str, ...] = (),
 ) -> Rule[V]:
-    """A rule of the catalogue; description and citation come from its row."""
+    """A rule of the catalogue; description and citation come from its row.
+
+    `needs` names what must be given for the rule to be asked: a field of the command, of a part of it (`order.price`),
+    of the order asked for (`candidate.price`), or a setting that is not off (`settings.tick_size`).
+    """
     return Rule(
         severity=severity,
         id=rule_id,
@@ -209,8 +213,12 @@ class RulesAbout(Generic[V]):
         alone: bool = False,
         severity: Severity = Severity.REJECT,
         needs: str = "",
+        setting: str = "",
     ) -> Rule[Facts[Any]]:
-        """A rule of the catalogue about the part and, beside it, the facts; `needs` is a field of the part."""
+        """A rule of the catalogue about the part and, beside it, the facts.
+
+        It is asked only where the part has the field `needs` and the setting is not off, if they are named.
+        """
         read, empty = self._part, self._empty
 
         def asked(facts: Facts[Any]) -> bool:
@@ -231,7 +239,7 @@ class RulesAbout(Generic[V]):
             inputs=inputs,
             alone=alone,
             severity=severity,
-            needs=f"{self._place}.{needs}" if needs else "",
+            needs=(*((f"{self._place}.{needs}",) if needs else ()), *((f"settings.{setting}",) if setting else ())),
         )
 
     def present(self, rule_id: str, field: str, name: str, remedy: str) -> Rule[Facts[Any]]:

@@ -112,6 +112,7 @@ def _on_tick(field: str, name: str) -> Rule[CreateFacts]:
         lambda o, f: f"{field} {getattr(o, name):f} is no multiple of the tick size {tick_of(f, o):f}",
         applies=lambda o, f: getattr(o, name) is not None and tick_of(f, o) is not None,
         needs=name,
+        setting="tick_size",
         inputs=(field, "symbol", "assetClass"),
     )
 

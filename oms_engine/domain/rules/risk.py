@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import reduce
+from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 from oms_engine.domain.commands import OrderCancelCmd
@@ -108,16 +109,18 @@ def _rule(
     scope: str,
     applies: Callable[[AnyFacts], bool] | None = None,
     severity: Severity = Severity.REJECT,
+    setting: str = "",
 ) -> RiskRule:
-    """A rule of this family, whose code has its number."""
+    """A rule of this family, whose code has its number; asked only where its setting, if it has one, is not off."""
     code = rule_id.replace("RSK-", "OMS-RISK-0")
-    return rule(rule_id, code, field, holds, message, scope=scope, applies=applies, severity=severity)
+    needs = (f"settings.{setting}",) if setting else ()
+    return rule(rule_id, code, field, holds, message, scope=scope, applies=applies, severity=severity, needs=needs)
 
 
 def _at_most(
     rule_id: str,
     field: str,
-    limits: Limits,
+    setting: str,
     amount: Callable[[AnyFacts], Decimal | None],
     message: Callable[[str, str], str],
     *,
@@ -125,6 +128,7 @@ def _at_most(
     scope: str = _ASKED,
 ) -> RiskRule:
     """The amount is not above the narrowest limit; asked only where one is set, and an unknown amount passes."""
+    limits: Limits = attrgetter(setting)
     return _rule(
         rule_id,
         field,
@@ -132,13 +136,14 @@ def _at_most(
         lambda f: message(plain(amount(f) or ZERO), plain(_narrowest(limits, f))),
         scope=scope,
         applies=lambda f: _is_set(limits, f) and applies(f),
+        setting=setting,
     )
 
 
 _QUANTITY = _at_most(
     "RSK-01",
     "orderQty",
-    lambda s: s.risk_max_order_qty,
+    "risk_max_order_qty",
     lambda f: _order(f).order_qty,
     lambda amount, limit: f"orderQty is {amount}; risk.maxOrderQty allows {limit}, so send a smaller order",
 )
@@ -147,7 +152,7 @@ _NOTIONAL = (
     _at_most(
         "RSK-02",
         "orderQty",
-        lambda s: s.risk_max_notional,
+        "risk_max_notional",
         _notional,
         lambda amount, limit: f"the notional is {amount}; risk.maxNotional allows {limit}, so send a smaller order",
     ),
@@ -161,6 +166,7 @@ _NOTIONAL = (
         ),
         scope=_ASKED,
         applies=lambda f: _is_set(lambda s: s.risk_max_notional, f),
+        setting="risk_max_notional",
         severity=Severity.WARN,
     ),
 )
@@ -194,6 +200,7 @@ _COLLAR = _rule(
     _outside_collar,
     scope=_ASKED_OR_PLACED,
     applies=lambda f: _is_set(_collar_percent, f) and _order(f).price is not None and _reference(f) is not None,
+    setting="risk_collar_percent",
 )
 
 
@@ -214,12 +221,13 @@ _RESTRICTION = _rule(
     ),
     scope=_ASKED_OR_PLACED,
     applies=lambda f: bool(_applying(f.settings.risk_restricted_symbols, f)),
+    setting="risk_restricted_symbols",
 )
 
 _OPEN_ORDERS = _at_most(
     "RSK-05",
     "account",
-    lambda s: s.risk_max_open_orders,
+    "risk_max_open_orders",
     lambda f: Decimal(len(f.around.open_orders(_order(f).account or "")) + 1),
     lambda amount, limit: (
         f"the account would have {amount} open orders; risk.maxOpenOrders allows {limit}, so end an open one first"
@@ -232,7 +240,7 @@ _GROSS_NOTIONAL = (
     _at_most(
         "RSK-06",
         "account",
-        lambda s: s.risk_max_gross_notional,
+        "risk_max_gross_notional",
         lambda f: exposure(f).amount,
         lambda amount, limit: (
             f"the open notional of the account would be {amount}; risk.maxGrossNotional allows {limit}, "
@@ -250,6 +258,7 @@ _GROSS_NOTIONAL = (
         ),
         scope=_ASKED,
         applies=lambda f: _is_set(lambda s: s.risk_max_gross_notional, f) and _is_root(f),
+        setting="risk_max_gross_notional",
         severity=Severity.WARN,
     ),
 )
@@ -294,6 +303,7 @@ PACE: tuple[RiskRule, ...] = (
         applies=lambda f: (
             f.settings.risk_max_commands_per_second is not None and not isinstance(f.command, OrderCancelCmd)
         ),
+        setting="risk_max_commands_per_second",
     ),
 )
 """How often a session may send commands."""
