@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
@@ -34,6 +35,7 @@ from oms_engine.storage.copies import Backup, Compacted, backup, compact, placed
 from oms_engine.storage.event_store import MEMORY, EventStore
 from oms_engine.storage.feed import Feed
 from oms_engine.storage.outbox import Outbox
+from oms_engine.storage.past import Change, Moment, PastStore, changes_between, no_order, no_version
 from oms_engine.storage.projections import Progress, refill
 from oms_engine.storage.queries import (
     Page,
@@ -393,9 +395,7 @@ class Engine:
         """The order with this id; raises Refused (OMS-ORDER-001) when there is none."""
         order = self.get(order_id)
         if order is None:
-            message = f"order {shown(order_id)} does not exist; search_orders finds its orderId"
-            found = violation("ENV-09", "OMS-ORDER-001", "orderId", message)
-            raise Refused(problem_of([found]))
+            raise no_order(order_id)
         return order
 
     def executions(self, order_id: str) -> list[Execution]:
@@ -409,6 +409,59 @@ class Engine:
             return None
         with self._store.reading():
             return self._store.load(order_id, up_to=version)
+
+    def replay(self, order_id: str, version: int | None = None) -> OrderState:
+        """The order as its first so many events say, or all of them.
+
+        Raises:
+            Refused: OMS-ORDER-001 there is no such order, OMS-VAL-005 it has no such version.
+        """
+        last = self.find(order_id).version
+        if version is not None and not 1 <= version <= last:
+            raise no_version(order_id, version, last)
+        state = self.state_at(order_id, version)
+        assert state is not None  # noqa: S101 - an order that was found has events
+        return state
+
+    def is_contiguous(self, order_id: str) -> bool:
+        """Has an order each version from 1 to its last exactly once, in the order of positions?
+
+        Raises:
+            Refused: OMS-ORDER-001 there is no such order.
+        """
+        events = self.history(order_id)
+        in_order = all(one.position < other.position for one, other in pairwise(events))
+        return in_order and [event.version for event in events] == [*range(1, len(events) + 1)]
+
+    def changes(self, event: StoredEvent) -> dict[str, Change]:
+        """What an event changed on its order, quote request or settings, by field in the order of the fields."""
+        with self._store.reading():
+            before = self._store.state(event.stream_id, up_to=event.version - 1) if event.version > 1 else None
+            after = self._store.state(event.stream_id, up_to=event.version)
+        return changes_between(before, after)
+
+    def at(self, as_of: str, *, order_id: str = "") -> "PastEngine":
+        """The engine as it was at a moment, for reading alone; close it, or use it as a context manager.
+
+        Args:
+            as_of: `p3456` right after the event at a position, `v12` right after a version of one order, or ISO-8601
+                with an offset. A time before the first event shows nothing, one in the future shows what is now.
+            order_id: The order that a version belongs to.
+
+        Raises:
+            Refused: OMS-VAL-004 malformed, or a version without an order; OMS-VAL-005 a position or version that no
+                event has; OMS-ORDER-001 no such order.
+        """
+        store = PastStore(self._store, as_of, order_id, self._clock())
+        past = PastEngine(
+            store,
+            settings=self._opened_with,
+            clock=lambda: store.moment.time,
+            new_id=self._new_id,
+            session_id=self.session_id,
+        )
+        past._own = self._own  # noqa: SLF001 - an engine too
+        return past
 
     def tree(self, order_id: str) -> Tree:
         """The whole tree an order stands in; raises Refused (OMS-ORDER-001) when there is no such order."""
@@ -709,6 +762,54 @@ class Engine:
         )
         relay.when_closed(self.subscribe(lambda _events: relay.wake()))
         return relay
+
+
+class PastEngine(Engine):
+    """The engine as it was at a moment. It answers what an engine answers; a command raises Refused (OMS-VAL-004)."""
+
+    _store: PastStore
+
+    @property
+    def moment(self) -> Moment:
+        """The moment that is shown."""
+        return self._store.moment
+
+    def get(self, order_id: str) -> Order | None:
+        """The order as it was, from its own events; None when there was none."""
+        state = self.state_at(order_id)
+        return state.order if state else None
+
+    def find(self, order_id: str) -> Order:
+        """The order as it was; raises Refused (OMS-ORDER-001) when there was none."""
+        order = self.get(order_id)
+        if order is None:
+            raise no_order(order_id, self.moment.name)
+        return order
+
+    def tree(self, order_id: str) -> Tree:
+        """The whole tree an order stood in; raises Refused (OMS-ORDER-001) when there was no such order."""
+        self._store.show_rows()
+        return super().tree(order_id)
+
+    def query(self, **question: Any) -> Page:  # noqa: ANN401 - as an engine's
+        """Ask for orders, executions, allocations, quotes, requests or events as they were; see `Engine.query`."""
+        self._store.show_rows()
+        return super().query(**question)
+
+    def pending_since(self, before: datetime) -> list[Order]:
+        """Orders whose request was sent before this time and was not answered, oldest first."""
+        self._store.show_rows()
+        return super().pending_since(before)
+
+    def due(self, as_of: datetime, *, day_orders: bool) -> list[Order]:
+        """Open orders whose time in force had ended by this time, oldest first."""
+        self._store.show_rows()
+        return super().due(as_of, day_orders=day_orders)
+
+    def counts(self) -> dict[str, int]:
+        """How many orders, executions and events there were."""
+        self._store.show_rows()
+        return super().counts()
 
 
 def _raise_what_sqlite_said(finished: PipelineResult) -> None:

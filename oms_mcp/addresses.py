@@ -6,14 +6,15 @@ from knowledge_base import InvalidArgument, Reading
 from oms_engine.domain.catalogue import violation
 from oms_engine.errors import Refused, problem_of, shown
 from oms_mcp.seam import Backend, compact, without_paths
-from oms_mcp.shapes import Wire, all_settings_wire, history_wire, whole_order_wire
+from oms_mcp.shapes import Wire, all_settings_wire, history_wire, moment_wire, seen_at, whole_order_wire
 
 STATUS = "oms://status"
 SETTINGS = "oms://settings"
 INDEX = "kb://index"
 
 _EXAMPLES = (
-    "kb://index, kb://PATH?anchor=ANCHOR, order://ORDER_ID, order://ORDER_ID/events, oms://status, oms://settings"
+    "kb://index, kb://PATH?anchor=ANCHOR, order://ORDER_ID, order://ORDER_ID?as_of=v12, order://ORDER_ID/events, "
+    "oms://status, oms://settings"
 )
 
 
@@ -51,15 +52,20 @@ def open_json(backend: Backend, address: str) -> Wire:
     if address == SETTINGS:
         return all_settings_wire(backend.engine)
     if address.startswith("order://"):
-        order_id, _, part = address.removeprefix("order://").partition("/")
-        if part in {"", "events"}:
-            return order_json(backend, unquote(order_id)) if not part else events_json(backend, unquote(order_id))
+        path, _, query = address.removeprefix("order://").partition("?")
+        order_id, _, part = path.partition("/")
+        asked = parse_qsl(query, keep_blank_values=True)
+        if part == "events" and not asked:
+            return events_json(backend, unquote(order_id))
+        if not part and [name for name, _ in asked] in ([], ["as_of"]):
+            return order_json(backend, unquote(order_id), asked[0][1] if asked else "")
     raise _nowhere("path", f"{shown(address)} leads nowhere; addresses are {_EXAMPLES}")
 
 
-def order_json(backend: Backend, order_id: str) -> Wire:
-    """An order with its executions, its tree and its allocations."""
-    return whole_order_wire(backend.engine, backend.engine.find(order_id))
+def order_json(backend: Backend, order_id: str, as_of: str = "") -> Wire:
+    """An order with its executions, its tree and its allocations, as it is or as it was."""
+    with seen_at(backend.engine, as_of, order_id) as engine:
+        return whole_order_wire(engine, engine.find(order_id)) | moment_wire(engine)
 
 
 def events_json(backend: Backend, order_id: str) -> Wire:

@@ -3,6 +3,7 @@
 import difflib
 import json
 import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -218,6 +219,15 @@ def renamed(problem: Problem, field: str, option: str) -> Problem:
         found.model_copy(update={"message": found.message.replace(field, option, 1)}) for found in problem.violations
     )
     return problem.model_copy(update={"detail": problem.detail.replace(field, option, 1), "violations": told})
+
+
+def read_version(option: str, text: str) -> int | None:
+    """A version as v12 or 12; None where none is given."""
+    if not text:
+        return None
+    if not re.fullmatch(r"v?[0-9]{1,18}", text, re.ASCII):
+        raise Misuse(f"{option} {shown(text)} is no version; write one such as v3")
+    return int(text.removeprefix("v"))
 
 
 def in_options(problem: Problem, *, order_id: str, from_state: str) -> Problem:

@@ -50,14 +50,17 @@ def add_resources(server: MCPServer[Any], backend: Backend) -> None:
         return _found(lambda: backend.library.read(path, anchor, limit=MAX_PAGE).text)
 
     @server.resource(
-        "order://{orderId}",
+        "order://{orderId}{?as_of}",
         name="order",
         title="An order",
-        description="an order as it stands, with executions, tree, allocations and what can follow",
+        description=(
+            "an order as it stands, or as it was at as_of (v12, p3456, ISO-8601 with offset), "
+            "with executions, tree, allocations and what can follow"
+        ),
         mime_type=JSON,
     )
-    async def order(orderId: str) -> str:  # noqa: N803 - the name stands in the address
-        return _found(lambda: compact(order_json(backend, orderId)))
+    async def order(orderId: str, as_of: str = "") -> str:  # noqa: N803 - the name stands in the address
+        return _found(lambda: compact(order_json(backend, orderId, as_of)))
 
     @server.resource(
         "order://{orderId}/events",

@@ -5,7 +5,8 @@ use it without loading one.
 """
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +17,7 @@ from oms_engine.domain.events import SETTINGS_STREAM, SettingsChanged
 from oms_engine.domain.model import Quote, QuoteRequest
 from oms_engine.domain.rules.quote import QUOTE_MACHINE, QUOTE_REQUEST_MACHINE
 from oms_engine.domain.vocabulary import CommandStatus, QuoteState, State
+from oms_engine.engine import PastEngine
 from oms_engine.errors import CODES, problem, problem_of, shown
 from oms_engine.framework.validation import Violation
 from oms_engine.record import Record, parse_decimal, plain
@@ -452,6 +454,21 @@ def page_wire(page: Page, entity: str, fields: Sequence[str] = (), response_form
     }
 
 
+@contextmanager
+def seen_at(engine: Engine, as_of: str, order_id: str = "") -> Iterator[Engine]:
+    """The engine as it is, or as it was at a moment; see `Engine.at` for what a moment is and what is refused."""
+    if not as_of:
+        yield engine
+        return
+    with engine.at(as_of, order_id=order_id) as past:
+        yield past
+
+
+def moment_wire(engine: Engine) -> Wire:
+    """The moment that an answer shows, in the form that asks for the same again; empty for the present."""
+    return {"asOf": engine.moment.name} if isinstance(engine, PastEngine) else {}
+
+
 def stream_events(engine: Engine, name: str) -> list[StoredEvent]:
     """The events of an order, of a quote request or of the settings, in order.
 
@@ -481,13 +498,61 @@ def _events_of(engine: Engine, stream: str) -> list[StoredEvent]:
 
 
 def history_wire(
-    events: Sequence[StoredEvent], *, more: bool = False, response_format: ResponseFormat = "concise"
+    events: Sequence[StoredEvent],
+    *,
+    more: bool = False,
+    response_format: ResponseFormat = "concise",
+    changed_in: Engine | None = None,
 ) -> Wire:
-    """Events in order; `next` is the position to go on after, when there are more."""
+    """Events in order; `next` is the position to go on after, when there are more.
+
+    Args:
+        events: The events.
+        more: There are more behind them.
+        response_format: How much is told of each.
+        changed_in: The engine that tells what each event changed, where that is asked for.
+    """
     wire: Wire = {"events": [shaped("event", event, response_format) for event in events]}
+    if changed_in:
+        for told, event in zip(wire["events"], events, strict=True):
+            told["changes"] = changes_wire(changed_in, event)
     if more and events:
         wire["next"] = events[-1].position
     return wire
+
+
+def changes_wire(engine: Engine, event: StoredEvent) -> Wire:
+    """What an event changed, by field: before and after, either absent where there was no value."""
+    return {
+        name: {end: value for end, value in change._asdict().items() if value is not None}
+        for name, change in engine.changes(event).items()
+    }
+
+
+def replay_wire(engine: Engine, order_id: str, first: int | None = None, last: int | None = None) -> Wire:
+    """The life of an order, event by event: what each changed, and how the order stood afterwards.
+
+    Args:
+        engine: The engine.
+        order_id: The order.
+        first: The version to begin with; 1 when it is not given.
+        last: The version to end with; the last one when it is not given.
+
+    Raises:
+        Refused: OMS-ORDER-001 there is no such order, OMS-VAL-005 it has no such version.
+    """
+    events = engine.history(order_id)
+    for version in (first, last):
+        if version is not None:
+            engine.replay(order_id, version)
+    wanted = events[(first or 1) - 1 : last or len(events)]
+    steps = [
+        shaped("event", event, "concise")
+        | {"changes": changes_wire(engine, event)}
+        | {"order": shaped("change", engine.replay(order_id, event.version).order, "concise")}
+        for event in wanted
+    ]
+    return {"orderId": order_id, "versions": len(events), "steps": steps}
 
 
 def problem_from(error: BaseException) -> Problem | None:

@@ -468,3 +468,8 @@ def test_headings_are_numbered_in_order() -> None:
 def test_the_corpus_is_markdown_alone() -> None:
     strange = [path for path in Path(PACKAGED_CORPUS).rglob("*") if path.is_file() and path.suffix != ".md"]
     assert strange == []
+
+
+def test_the_program_that_looks_back_runs_as_it_is_shown() -> None:
+    (shown,) = (fence for fence in CORPUS.documents["framework/time-travel.md"].fences if fence.info == "python")
+    exec(shown.text, {})  # noqa: S102 - the code of our own document is what is tested

@@ -133,10 +133,12 @@ def _prepared(
     return connection
 
 
-def _looking_at(file: Path) -> sqlite3.Connection:
+def looking_at(file: Path) -> sqlite3.Connection:
     """A connection that sees the database as it is now, whatever is written meanwhile."""
     for alone in (False, True):
-        connection = sqlite3.connect(read_only(file, alone=alone), uri=True, isolation_level=None)
+        connection = sqlite3.connect(
+            read_only(file, alone=alone), uri=True, isolation_level=None, check_same_thread=False
+        )
         try:
             connection.execute("BEGIN")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -285,7 +287,7 @@ class EventStore:
             with self.reading() as connection:
                 yield connection
             return
-        with TRANSLATED, closing(_looking_at(Path(file))) as connection:
+        with TRANSLATED, closing(looking_at(Path(file))) as connection:
             yield connection
 
     def writing(self) -> AbstractContextManager[None]:

@@ -17,7 +17,7 @@ MOST_BRANCHES = 100
 """So many values are looked up side by side; of more, all rows are read in order and compared."""
 
 TIMES_GO_BACK = "recorded_times_go_back"
-"""Fact of a store in which an order has an earlier createdAt than one before it; see `note_times`."""
+"""Fact of a store in which an event was recorded at an earlier time than one before it; see `note_times`."""
 
 
 class AccessPath(NamedTuple):
@@ -224,16 +224,16 @@ def _ends(condition: Condition) -> Iterable[Condition]:
 
 
 def times_ascend(connection: sqlite3.Connection) -> bool:
-    """Do the creation times of orders never go back? What this program records does not; an older file may."""
+    """Do recorded times never go back along positions? Those of this program do not; in an older file they may."""
     return connection.execute("SELECT 1 FROM store_facts WHERE name = ?", (TIMES_GO_BACK,)).fetchone() is None
 
 
 def note_times(connection: sqlite3.Connection) -> None:
-    """Look once whether creation times go back somewhere, and keep the answer, inside the transaction that is open."""
+    """Look once whether recorded times go back somewhere, and keep the answer, inside the transaction that is open."""
     connection.execute("DELETE FROM store_facts WHERE name = ?", (TIMES_GO_BACK,))
     found = connection.execute(
-        "SELECT id FROM (SELECT id, created_at, lag(created_at) OVER (ORDER BY id) AS before FROM orders) "
-        "WHERE created_at < before LIMIT 1"
+        "SELECT position FROM (SELECT position, recorded_at, lag(recorded_at) OVER (ORDER BY position) AS before "
+        "FROM events) WHERE recorded_at < before LIMIT 1"
     ).fetchone()
     if found:
-        connection.execute("INSERT INTO store_facts VALUES (?, ?)", (TIMES_GO_BACK, f"before order {found[0]}"))
+        connection.execute("INSERT INTO store_facts VALUES (?, ?)", (TIMES_GO_BACK, f"at position {found[0]}"))

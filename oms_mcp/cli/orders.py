@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from oms_mcp.cli.root import REFUSED, Db, DryRun, Held, Json, Kept, Set, app, examples, opened
+from oms_mcp.cli.root import REFUSED, AsOf, Db, DryRun, Held, Json, Kept, Set, app, examples, opened
 
 
 @app.command(
@@ -66,6 +66,7 @@ def execute(
         "oms query --entity execution orderId=O1 --json --db orders.db",
         "oms query --entity quote state=QUOTED --db orders.db",
         "oms query symbol__startswith=AC --cursor '*' --db orders.db",
+        "oms query state=LIVE --as-of 2026-01-05T17:30:00Z --db orders.db",
     )
 )
 def query(
@@ -80,21 +81,54 @@ def query(
     cursor: Annotated[
         str, typer.Option(metavar="TEXT", help="In place of --page: nextCursor of the page before; * starts.")
     ] = "",
+    as_of: AsOf = "",
     db: Kept = "",
     pairs: Held = None,
     as_json: Json = False,
 ) -> None:
     """Find orders, executions, allocations, quotes or events."""
     from oms_mcp.printing import orders, terminal
-    from oms_mcp.shapes import page_wire
+    from oms_mcp.shapes import moment_wire, page_wire, seen_at
 
-    with opened(db, pairs, needed_by="query") as engine:
+    with opened(db, pairs, needed_by="query") as now, seen_at(now, as_of) as engine:
         found = engine.query(entity=entity, where=conditions or (), sort=sort, page=page, size=size, cursor=cursor)
-    wire = page_wire(found, entity, response_format="detailed")
+        wire = page_wire(found, entity, response_format="detailed") | moment_wire(engine)
     if as_json:
         terminal.print_json(wire)
     else:
         orders.page(entity, wire)
+
+
+@app.command(
+    epilog=examples(
+        "oms replay O1 --db orders.db",
+        "oms replay O1 --step --db orders.db",
+        "oms replay O1 --from v2 --to v4 --json --db orders.db",
+    )
+)
+def replay(
+    order_id: Annotated[str, typer.Argument(metavar="ORDER", help="An orderId.")],
+    step: Annotated[bool, typer.Option("--step", help="Wait for Enter after each event, at a terminal.")] = False,
+    first: Annotated[str, typer.Option("--from", metavar="VERSION", help="Begin with this version, such as v3.")] = "",
+    last: Annotated[str, typer.Option("--to", metavar="VERSION", help="End with this version.")] = "",
+    db: Kept = "",
+    pairs: Held = None,
+    as_json: Json = False,
+) -> None:
+    """Walk through the life of an order event by event: what happened, what it changed, how the order stood."""
+    from oms_mcp.inputs import Misuse, read_version
+    from oms_mcp.printing import orders, terminal
+    from oms_mcp.shapes import replay_wire
+
+    begin, end = read_version("--from", first), read_version("--to", last)
+    if begin is not None and end is not None and begin > end:
+        raise Misuse(f"--from v{begin} lies behind --to v{end}; give the smaller version first")
+    with opened(db, pairs, needed_by="replay") as engine:
+        wire = replay_wire(engine, order_id, begin, end)
+    if as_json:
+        terminal.print_json(wire)
+    else:
+        orders.replay(wire, pause=terminal.pause if step else None)
 
 
 OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="An orderId.")]
@@ -102,23 +136,28 @@ OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="An orderId.")]
 
 @app.command(
     epilog=examples(
-        "oms show O1 --db orders.db", "oms show O1 --tree --db orders.db", "oms show O1 --json --db orders.db"
+        "oms show O1 --db orders.db",
+        "oms show O1 --tree --db orders.db",
+        "oms show O1 --as-of v2 --db orders.db",
+        "oms show O1 --json --db orders.db",
     )
 )
 def show(
     order_id: OrderId,
     tree: Annotated[bool, typer.Option("--tree", help="The tree it stands in, with its group or its members.")] = False,
+    as_of: AsOf = "",
     db: Kept = "",
     pairs: Held = None,
     as_json: Json = False,
 ) -> None:
     """Show an order, its executions, its allocations and what can follow; or its tree."""
     from oms_mcp.printing import orders, terminal
-    from oms_mcp.shapes import tree_wire, whole_order_wire
+    from oms_mcp.shapes import moment_wire, seen_at, tree_wire, whole_order_wire
 
-    with opened(db, pairs, needed_by="show") as engine:
+    with opened(db, pairs, needed_by="show") as now, seen_at(now, as_of, order_id) as engine:
         order = engine.find(order_id)
         wire = {"orderId": order_id, **tree_wire(engine, order)} if tree else whole_order_wire(engine, order)
+        wire |= moment_wire(engine)
     if as_json:
         terminal.print_json(wire)
     elif tree:
@@ -138,17 +177,19 @@ def history(
     order_id: Annotated[str, typer.Argument(metavar="ORDER", help="An orderId, a quoteReqId, or settings.")],
     after: Annotated[int, typer.Option(min=0, help="Only events behind this position.")] = 0,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="So many events at most.")] = 500,
+    as_of: AsOf = "",
     db: Kept = "",
     pairs: Held = None,
     as_json: Json = False,
 ) -> None:
     """Tell the events of an order, of a quote request, or of the settings in their order."""
     from oms_mcp.printing import orders, terminal
-    from oms_mcp.shapes import history_wire, stream_events
+    from oms_mcp.shapes import history_wire, moment_wire, seen_at, stream_events
 
-    with opened(db, pairs, needed_by="history") as engine:
+    with opened(db, pairs, needed_by="history") as now, seen_at(now, as_of, order_id) as engine:
+        about = moment_wire(engine)
         events = [event for event in stream_events(engine, order_id) if event.position > after]
-    wire = history_wire(events[:limit], more=len(events) > limit, response_format="detailed")
+    wire = history_wire(events[:limit], more=len(events) > limit, response_format="detailed") | about
     if as_json:
         terminal.print_json(wire)
     else:

@@ -114,6 +114,12 @@ Held = Annotated[
     ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Answer what would happen; store nothing.")]
+AsOf = Annotated[
+    str,
+    typer.Option(
+        "--as-of", metavar="MOMENT", help="As it was: version v12 (of one order), position p3456, or ISO-8601 time."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document for machines.")]
 
 

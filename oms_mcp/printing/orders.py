@@ -1,13 +1,13 @@
 """How do orders look: in a table, one by one, as a tree, and through their history?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from oms_mcp.printing.terminal import Wire, clean, facts, for_people, note, out, table, text_of, value_of
+from oms_mcp.printing.terminal import Wire, clean, counted, facts, for_people, note, out, table, text_of, value_of
 
 _MAX_VALUE = 200
 
@@ -257,6 +257,49 @@ def _events(events: Sequence[Wire], number: Literal["version", "position"]) -> T
             told.append(f"\n{said}")
         made.add_row(f"v{event['version']}" if number == "version" else str(event["position"]), told)
     return made
+
+
+def replay(wire: Wire, pause: Callable[[], object] | None = None) -> None:
+    """The life of an order, one event after the other.
+
+    Args:
+        wire: The events with what they changed, and the order after each.
+        pause: Called between two events.
+    """
+    console = out()
+    steps: Sequence[Wire] = wire["steps"]
+    count = wire["versions"]
+    console.print(Text.assemble((clean(wire["orderId"]), "bold"), f"  {counted(count, 'event')}"))
+    for number, step in enumerate(steps):
+        if number and pause:
+            pause()
+        made = Table.grid(padding=(0, 2, 0, 0))
+        made.add_column(justify="right", style="dim", no_wrap=True, min_width=len(f"v{count}"))
+        made.add_column(overflow="fold")
+        made.add_row(f"v{step['version']}", _moment(step))
+        console.print(made)
+
+
+def _moment(step: Wire) -> Text:
+    order = step["order"]
+    told = Text.assemble(
+        (step["type"], "bold"), (f"  {step['recordedAt']}  {clean(step['actor'])}", "dim"), overflow="fold"
+    )
+    told.append("\n").append_text(_state(order))
+    quantity = f" of {order['orderQty']}" if "orderQty" in order else ""
+    told.append(f"  filled {order['cumQty']}{quantity}")
+    if "leavesQty" in order:
+        told.append(f", open {order['leavesQty']}")
+    if order["avgPx"] != "0":
+        told.append(f", at {order['avgPx']}")
+    changed = ", ".join(
+        f"{name} {_short(change.get('before'))} -> {_short(change.get('after'))}"
+        for name, change in step["changes"].items()
+    )
+    said = facts_of(step["payload"]) if step["version"] == 1 else changed
+    if said:
+        told.append(f"\n{said}")
+    return told
 
 
 def facts_of(payload: Wire) -> str:

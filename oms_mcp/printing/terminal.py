@@ -82,6 +82,12 @@ class _Plain(Console):
         self.file.write("".join(f"{line.rstrip()}\n" for line in captured.get().splitlines()))
 
 
+def pause() -> None:
+    """Wait for Enter, where there is a person at a terminal; nothing is printed where there is none."""
+    if sys.stdin.isatty() and sys.stdout.isatty():
+        input("Enter goes on ")
+
+
 def print_json(wire: object) -> None:
     """One JSON document on standard output."""
     unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"

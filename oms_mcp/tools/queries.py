@@ -1,10 +1,10 @@
 """Which tools read orders, executions and events?"""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypedDict
 
 from mcp_types import CallToolResult
-from pydantic import Field, StrictInt
+from pydantic import Field, StrictBool, StrictInt
 
 from oms_engine import Order, Refused, StoredEvent
 from oms_engine.domain.catalogue import violation
@@ -13,7 +13,7 @@ from oms_engine.domain.filters import ENTITIES, START
 from oms_engine.errors import problem_of, shown
 from oms_mcp.arguments import Format, ToolSpec, given_twice, text, unknown_arguments
 from oms_mcp.seam import Backend, Ctx, Out, answer, backend_of, fitted, session_of
-from oms_mcp.shapes import history_wire, order_wire, page_wire
+from oms_mcp.shapes import history_wire, moment_wire, order_wire, page_wire, seen_at
 
 _HITS = 10
 _MOST_EVENTS = 500
@@ -26,8 +26,18 @@ class PageOut(Out):
     content: list[dict[str, Any]]
     page: dict[str, int]
     next_cursor: str | None = None
+    as_of: str | None = None
     warnings: list[str]
     truncated: str | None = None
+
+
+class _Asked(TypedDict):
+    """What a search asks for, whichever of its rows are shown."""
+
+    entity: str
+    where: Sequence[str]
+    sort: str
+    cursor: str
 
 
 async def search_orders(
@@ -46,6 +56,7 @@ async def search_orders(
     size: Annotated[StrictInt | None, Field(description="rows per page, 50 if absent, at most 500")] = None,
     cursor: Annotated[str, Field(description="instead of page, faster: nextCursor of the last page, or *")] = "",
     fields: Annotated[list[str] | None, Field(description="only these fields of each row")] = None,
+    as_of: Annotated[str, Field(description="the past: position p3456, or ISO-8601 with offset")] = "",
     response_format: Format = "concise",
 ) -> CallToolResult:
     """Find orders, executions, allocations, quotes or events by their camelCase fields.
@@ -53,19 +64,20 @@ async def search_orders(
     An unknown field is refused with the valid ones.
     """
     backend = backend_of(ctx)
-    engine = backend.engine
-    found = engine.query(entity=entity, where=where or (), sort=sort, page=page, size=size, cursor=cursor)
-    _require_fields(entity, fields or ())
-    wire = page_wire(found, entity, fields or (), response_format)
-    narrow = "give more conditions, fewer fields or a smaller size"
-    told, kept = fitted(backend, wire, narrow), len(found.content)
-    while len(told["content"]) < kept:  # the cursor of the whole page would pass over the rows that were cut
-        kept = len(told["content"])
-        wire.pop("nextCursor", None)
-        if kept and not page:
-            shown = engine.query(entity=entity, where=where or (), sort=sort, size=kept, cursor=cursor or START)
-            wire["nextCursor"] = shown.next_cursor
-        told = fitted(backend, wire, narrow)
+    asked: _Asked = {"entity": entity, "where": where or (), "sort": sort, "cursor": cursor}
+    with seen_at(backend.engine, as_of) as engine:
+        found = engine.query(**asked, page=page, size=size)
+        _require_fields(entity, fields or ())
+        wire = page_wire(found, entity, fields or (), response_format) | moment_wire(engine)
+        narrow = "give more conditions, fewer fields or a smaller size"
+        told, kept = fitted(backend, wire, narrow), len(found.content)
+        while len(told["content"]) < kept:  # the cursor of the whole page would pass over the rows that were cut
+            kept = len(told["content"])
+            wire.pop("nextCursor", None)
+            if kept and not page:
+                shown_rows = engine.query(**asked | {"cursor": cursor or START}, size=kept)
+                wire["nextCursor"] = shown_rows.next_cursor
+            told = fitted(backend, wire, narrow)
     return answer(backend, told)
 
 
@@ -92,6 +104,7 @@ class OrderOut(Out):
     leaves_qty: str | None = None
     avg_px: str
     version: int
+    as_of: str | None = None
     executions: list[dict[str, Any]] | None = None
     allocations: list[dict[str, Any]] | None = None
     children: list[dict[str, Any]] | None = None
@@ -111,12 +124,15 @@ async def get_order(
         list[Literal["executions", "children", "allocations", "events", "next_states"]] | None,
         Field(description="parts to add; children: the whole tree by depth, with group or members"),
     ] = None,
+    as_of: Annotated[str, Field(description="the past: version v12, position p3456, or ISO-8601 with offset")] = "",
     response_format: Format = "concise",
 ) -> CallToolResult:
-    """Read one order by order_id or cl_ord_id."""
+    """Read one order by order_id or cl_ord_id, as it is or as it was."""
     backend = backend_of(ctx)
     order = _order(backend, order_id, cl_ord_id, session_of(ctx))
-    wire = order_wire(backend.engine, order, include or (), response_format)
+    with seen_at(backend.engine, as_of, order.order_id) as engine:
+        order = engine.find(order.order_id) if as_of else order
+        wire = order_wire(engine, order, include or (), response_format) | moment_wire(engine)
     return answer(backend, wire, narrow="include less, or read order_history in pages")
 
 
@@ -162,12 +178,15 @@ async def order_history(
     ] = 0,
     limit: Annotated[StrictInt, Field(description="most events to return", ge=1, le=_MOST_EVENTS)] = 100,
     kinds: Annotated[list[str] | None, Field(description="only these types, such as OrderFilled")] = None,
+    diff: Annotated[StrictBool, Field(description="true: also what each event changed, before and after")] = False,
     response_format: Format = "concise",
 ) -> CallToolResult:
     """Read what happened: the events of one order, or of all, in the order they were written."""
     backend = backend_of(ctx)
     events, more = _events(backend, order_id, after, limit, _known_kinds(kinds or ()))
-    wire = fitted(backend, history_wire(events, more=more, response_format=response_format), "give a smaller limit")
+    changed_in = backend.engine if diff else None
+    told = history_wire(events, more=more, response_format=response_format, changed_in=changed_in)
+    wire = fitted(backend, told, "give a smaller limit")
     if len(wire["events"]) < len(events):
         wire["next"] = events[len(wire["events"]) - 1].position
     return answer(backend, wire)

@@ -29,6 +29,7 @@ GROUPS = {
 """Commands that have commands of their own."""
 
 HELP = [(), ("kb",), *((name,) for name in ("serve", "exec", "run", "query", "show", "history", "check", "rebuild"))]
+HELP += [("replay",)]
 HELP += [("events",), ("subscribe",)]
 HELP += [("expire",), ("settings",), *(("settings", name) for name in ("list", "get", "set", "price"))]
 HELP += [(name,) for name in ("verify", "backup", "export", "import", "compact")]
@@ -352,6 +353,67 @@ def test_a_piped_query_has_one_line_per_row(oms: Oms, db: str, monkeypatch: pyte
 def test_nothing_that_is_printed_is_coloured_when_it_is_piped(oms: Oms, db: str) -> None:
     for words in (("query",), ("show", "O1"), ("history", "O1"), ("exec", ACCEPT)):
         assert "\x1b" not in oms(*words, "--db", db).output
+
+
+def test_the_past_is_shown_by_every_command_that_reads(oms: Oms, ask: Ask, db: str) -> None:
+    assert ask("show", "O1", "--as-of", "v2", "--db", db)["state"] == "UNACK"
+    assert ask("show", "O1", "--tree", "--as-of", "p1", "--db", db)["children"][0]["state"] == "NEW"
+    found = ask("query", "state=UNACK", "--as-of", "p2", "--db", db)
+    assert ([row["orderId"] for row in found["content"]], found["asOf"]) == (["O1"], "p2")
+    assert [event["version"] for event in ask("history", "O1", "--as-of", "v2", "--db", db)["events"]] == [1, 2]
+    assert ask("query", "--as-of", "2020-01-01T00:00:00Z", "--db", db)["content"] == []
+    assert "beyond the last event" in oms("query", "--as-of", "p99", "--db", db).stderr
+    refused = ask("show", "O1", "--as-of", "v99", "--db", db, code=REFUSED)
+    assert refused["error"]["errorCode"] == "OMS-VAL-005"
+
+
+def test_the_life_of_an_order_is_replayed(oms: Oms, ask: Ask, db: str) -> None:
+    lines = oms("replay", "O1", "--step", "--db", db).stdout.splitlines()
+    assert lines[0] == "O1  4 events"
+    assert [line.split()[:2] for line in lines if line.startswith("v")] == [
+        ["v1", "OrderCreated"],
+        ["v2", "OrderPlaced"],
+        ["v3", "OrderAccepted"],
+        ["v4", "ExecutionCreated"],
+    ]
+    assert lines[-2:] == [
+        "    LIVE  filled 300 of 1000, open 700, at 10.25",
+        "    cumQty 0 -> 300, leavesQty 1000 -> 700, avgPx 0 -> 10.25, allocQty 0 -> 300",
+    ]
+    wire = ask("replay", "O1", "--from", "v2", "--to", "3", "--db", db)
+    assert [step["order"]["state"] for step in wire["steps"]] == ["UNACK", "LIVE"]
+    assert wire["versions"] == 4
+    for words, told in (
+        (("O1", "--from", "x"), "no version"),
+        (("O1", "--from", "v3", "--to", "v2"), "lies behind"),
+    ):
+        wrong = oms("replay", *words, "--db", db)
+        assert (wrong.exit_code, told in wrong.stderr) == (MISUSED, True)
+    assert ask("replay", "O1", "--to", "v9", "--db", db, code=REFUSED)["error"]["errorCode"] == "OMS-VAL-005"
+    assert ask("replay", "NO", "--db", db, code=REFUSED)["error"]["errorCode"] == "OMS-ORDER-001"
+
+
+def test_a_replay_waits_for_enter_at_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr("builtins.input", asked.append)
+    terminal.pause()
+    assert asked == []
+    monkeypatch.setattr(sys, "stdin", _Terminal())
+    monkeypatch.setattr(sys, "stdout", _Terminal())
+    terminal.pause()
+    assert asked == ["Enter goes on "]
+
+
+class _Terminal:
+    """A stream at which a person sits."""
+
+    def isatty(self) -> bool:
+        return True
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+    def flush(self) -> None: ...
 
 
 def test_a_query_goes_on_by_cursor(oms: Oms, ask: Ask, db: str) -> None:
@@ -1032,6 +1094,7 @@ def test_the_examples_of_the_help_can_be_typed(oms: Oms, db: str) -> None:
                 ["oms", "query"],
                 ["oms", "show"],
                 ["oms", "history"],
+                ["oms", "replay"],
                 ["oms", "events"],
                 ["oms", "check"],
                 ["oms", "rebuild"],

@@ -170,7 +170,7 @@ def test_the_status_tells_mode_tools_and_counts(agent: Agent) -> None:
 def test_resources_are_listed(agent: Agent) -> None:
     listed, templates = agent.resources()
     assert listed == ["oms://status", "oms://settings", "kb://index"]
-    assert templates == ["kb://{+path}{?anchor}", "order://{orderId}", "order://{orderId}/events"]
+    assert templates == ["kb://{+path}{?anchor}", "order://{orderId}{?as_of}", "order://{orderId}/events"]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Do the reading tools find, read and recount, and refuse what they cannot understand?"""
 
+import json
 import re
 
 import pytest
@@ -336,3 +337,57 @@ def test_the_cursor_of_a_page_that_was_cut_goes_on_behind_what_was_shown(engine:
         following = agent.ok("search_orders", size=1, cursor=cut["nextCursor"])["content"]
         assert following[0]["orderId"] == created[::-1][len(cut["content"])]
         assert "nextCursor" not in agent.ok("search_orders", size=6, page=1, response_format="detailed")
+
+
+def test_an_order_and_a_search_are_read_as_of_a_moment(agent: Agent) -> None:
+    order_id = agent.given("PART")
+    assert agent.ok("get_order", order_id=order_id, as_of="v2")["state"] == "UNACK"
+    then = agent.ok("get_order", order_id=order_id, as_of="v3", include=["executions", "events", "children"])
+    assert (then["state"], then["asOf"], then["executions"]) == ("LIVE", "p3", [])
+    assert [event["type"] for event in then["events"]] == ["OrderCreated", "OrderPlaced", "OrderAccepted"]
+    assert [row["state"] for row in then["children"]] == ["LIVE"]
+    assert agent.ok("get_order", cl_ord_id=agent.order(order_id)["clOrdId"], as_of="p1")["state"] == "NEW"
+    assert "asOf" not in agent.order(order_id)
+    found = agent.ok("search_orders", where=["state=UNACK"], as_of="p2")
+    assert [row["orderId"] for row in found["content"]] == [order_id]
+    assert found["asOf"] == "p2"
+    assert agent.ok("search_orders", as_of="2020-01-01T00:00:00Z")["content"] == []
+    assert agent.ok("search_orders", where=["state=LIVE"], as_of="2999-01-01T00:00:00Z")["asOf"] == "p4"
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "code"),
+    [
+        ("search_orders", {"as_of": "v1"}, "OMS-VAL-004"),
+        ("search_orders", {"as_of": "soon"}, "OMS-VAL-004"),
+        ("search_orders", {"as_of": "p99"}, "OMS-VAL-005"),
+        ("get_order", {"as_of": "v99"}, "OMS-VAL-005"),
+        ("get_order", {"as_of": "p0"}, "OMS-ORDER-001"),
+    ],
+)
+def test_a_moment_that_there_was_not_is_refused(tool: str, arguments: dict[str, str], code: str, modern: Agent) -> None:
+    order_id = modern.create()
+    named = {"order_id": order_id} if tool == "get_order" else {}
+    assert modern.refused(tool, **named, **arguments)["errorCode"] == code
+
+
+def test_a_history_tells_what_each_event_changed(agent: Agent) -> None:
+    order_id = agent.given("PART")
+    events = agent.ok("order_history", order_id=order_id, diff=True)["events"]
+    assert events[1]["changes"] == {"state": {"before": "NEW", "after": "UNACK"}}
+    assert events[3]["changes"]["cumQty"] == {"before": "0", "after": "300"}
+    assert events[0]["changes"]["state"] == {"after": "NEW"}
+    everything = agent.ok("order_history", diff=True, kinds=["ExecutionCreated"])["events"]
+    assert [event["changes"]["leavesQty"] for event in everything] == [{"before": "1000", "after": "700"}]
+    assert "changes" not in agent.ok("order_history", order_id=order_id)["events"][0]
+
+
+def test_an_order_of_the_past_is_a_resource(agent: Agent) -> None:
+    order_id = agent.given("LIVE")
+    assert json.loads(agent.resource(f"order://{order_id}?as_of=v1"))["state"] == "NEW"
+    assert json.loads(agent.resource(f"order://{order_id}"))["state"] == "LIVE"
+    read = agent.ok("read_kb", path=f"order://{order_id}?as_of=v2")
+    assert json.loads(read["text"])["state"] == "UNACK"
+    for wrong in (f"order://{order_id}?as_of=v2&x=1", f"order://{order_id}/events?as_of=v2", f"order://{order_id}?v=2"):
+        assert agent.refused("read_kb", path=wrong)["errorCode"] == "OMS-VAL-004"
+    assert agent.refused("read_kb", path=f"order://{order_id}?as_of=v9")["errorCode"] == "OMS-VAL-005"
