@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -594,19 +594,25 @@ def read_event(row: tuple[Any, ...]) -> StoredEvent:
     position, stream_id, version, kind, schema_version, payload, command_id, correlation_id, causation_id, actor, at = (
         row
     )
-    return StoredEvent.of(
-        position=position,
-        stream_id=stream_id,
-        version=version,
-        type=kind,
-        schema_version=UPCASTERS.versions.get(kind, 1),
-        payload=_payload(position, kind, schema_version, payload),
-        command_id=command_id,
-        correlation_id=correlation_id,
-        causation_id=causation_id,
-        actor=actor,
-        recorded_at=parse_instant(at),
+    return StoredEvent.made(
+        {
+            "position": position,
+            "stream_id": stream_id,
+            "version": version,
+            "type": kind,
+            "schema_version": UPCASTERS.version(kind),
+            "payload": _payload(position, kind, schema_version, payload),
+            "command_id": command_id,
+            "correlation_id": correlation_id,
+            "causation_id": causation_id,
+            "actor": actor,
+            "recorded_at": _instant(at),
+        }
     )
+
+
+_instant = lru_cache(maxsize=256)(parse_instant)
+"""The events of one command have one time, and stand side by side."""
 
 
 class NewerEvent(ValueError):

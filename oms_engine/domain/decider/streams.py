@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import reduce
 from typing import Any
 
-from oms_engine.domain.decider.evolve import evolve
+from oms_engine.domain.decider.evolve import evolve, fold
 from oms_engine.domain.events import (
     SETTINGS_STREAM,
     QuoteAccepted,
@@ -16,7 +16,7 @@ from oms_engine.domain.events import (
     SettingsChanged,
     StoredEvent,
 )
-from oms_engine.domain.model import Quote, QuoteRequest, QuoteRequestState, SettingsState, StreamState
+from oms_engine.domain.model import OrderState, Quote, QuoteRequest, QuoteRequestState, SettingsState, StreamState
 from oms_engine.domain.rules.quote import QUOTE_MACHINE
 from oms_engine.domain.vocabulary import QuoteState
 
@@ -110,4 +110,8 @@ def evolver_of(stream_id: str) -> Evolve:
 
 def fold_stream(stream_id: str, events: Iterable[StoredEvent], state: StreamState | None = None) -> StreamState | None:
     """The stream after all these events; None when there are none."""
-    return reduce(evolver_of(stream_id), events, state)
+    evolver = evolver_of(stream_id)
+    if evolver is evolve:
+        assert state is None or isinstance(state, OrderState)  # noqa: S101 - the stream is one of an order
+        return fold(events, state)
+    return reduce(evolver, events, state)
