@@ -260,6 +260,23 @@ def test_the_topics_of_the_outbox_are_those_in_the_code() -> None:
 STREAM_PAGE = "framework/streaming.md"
 
 
+def test_callers_share_a_commit_as_it_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (shown,) = (fence for fence in CORPUS.documents["framework/event-store.md"].fences if fence.info == "python")
+    exec(shown.text, {})  # noqa: S102 - as above
+    with Engine.open("orders.db") as engine:
+        assert engine.counts()["orders"] == 50
+
+
+def test_the_tables_of_the_store_are_those_in_the_file() -> None:
+    rows = _table("framework/event-store.md", "1-tables", own=True)
+    told = {name for cell, *_ in rows for name in re.findall(r"`(\w+)`", cell)}
+    with Engine.open() as engine:
+        tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        kept = {row[0] for row in engine._store.connection.execute(tables)}
+    assert told == kept
+
+
 def test_the_program_of_live_subscriptions_does_what_it_says() -> None:
     (shown,) = (fence for fence in CORPUS.documents[STREAM_PAGE].fences if fence.info == "python")
     exec(shown.text, {})  # noqa: S102 - as above
