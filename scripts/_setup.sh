@@ -63,8 +63,10 @@ PROGRAM
 
 is_installed() {
     wanted=$(fingerprint) || return 1
-    for stamp in "$venv/.oms-$1" "$venv/.oms-semantic,dev"; do
-        if [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ]; then return 0; fi
+    holders=$1
+    if [ "$1" = semantic ]; then holders="semantic semantic,dev semantic,bench"; fi
+    for holder in $holders; do
+        if [ "$(cat "$venv/.oms-$holder" 2>/dev/null)" = "$wanted" ]; then return 0; fi
     done
     return 1
 }
@@ -73,7 +75,7 @@ install() {
     "$venv/bin/python" -m pip install -qq --disable-pip-version-check "$@"
 }
 
-# set_up semantic, or set_up semantic,dev
+# set_up semantic, set_up semantic,dev, or set_up semantic,bench
 set_up() {
     if [ -n "${PYTHON:-}" ]; then
         command -v "$PYTHON" >/dev/null || fail "PYTHON=$PYTHON does not exist; name a Python 3.11 or newer"
