@@ -178,6 +178,11 @@ class Record(BaseModel):
         return cls.made({**cls.blank, **values})
 
     @classmethod
+    def with_values(cls, values: Mapping[str, Any]) -> Self:
+        """As `of`, from a mapping: some forty names given one by one cost as much as a statement of SQL."""
+        return cls.made({**cls.blank, **values})
+
+    @classmethod
     def made(cls, values: dict[str, Any]) -> Self:
         """As `of`, from a dict that names every field in its order and belongs to the record from now on."""
         record = cls.__new__(cls)

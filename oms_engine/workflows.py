@@ -29,11 +29,13 @@ from oms_engine.domain.rules.envelope import EVERY_COMMAND, ID_FORM, MAX_SHORT_T
 from oms_engine.domain.rules.facts import Facts
 from oms_engine.domain.vocabulary import AssetClass
 from oms_engine.framework.orchestration import Task, TaskContext, TaskPipeline, TaskResult
-from oms_engine.framework.validation import Rule, ValidationResult, Violation, chosen, validate
+from oms_engine.framework.validation import Checklist, Rule, ValidationResult, Violation, chosen
 from oms_engine.record import canonical_json, digest
 from oms_engine.settings import Settings
 
 AnyRule = Rule[Any]
+Checklists = tuple[Checklist[Facts[Any]], ...]
+"""What is asked in each task."""
 
 WORKFLOWS: dict[str, tuple[AnyRule, ...]] = {
     "OrderCreateCmd": (*order.CREATE, *risk.CREATE, *risk.KILL_SWITCH),
@@ -170,7 +172,7 @@ class OrderTaskContext(TaskContext):
         self.decided: Decided | None = None
         self.violations: tuple[Violation, ...] = ()
         self.broken: tuple[str, ...] = ()
-        self.asked: tuple[tuple[AnyRule, ...], ...] | None = None
+        self.asked: Checklists | None = None
         self.repeat: Repeat | None = None
 
     @property
@@ -215,8 +217,8 @@ def _refuse(context: OrderTaskContext, violations: Iterable[Violation]) -> TaskR
 
 
 def _ask(context: OrderTaskContext, task: int) -> ValidationResult:
-    rules = (context.asked or _rules_by_task(context))[task]
-    return validate(rules, context.known_facts, malformed=context.draft.malformed) if rules else _NOTHING_FOUND
+    asked = (context.asked or _checklists(context))[task]
+    return asked.validate(context.known_facts, context.draft.malformed)
 
 
 class _Shape(NamedTuple):
@@ -233,7 +235,7 @@ class _Asked(NamedTuple):
     """The rules of a shape by task, and the asset class rules that were in force when they were chosen."""
 
     of_class: tuple[AnyRule, ...]
-    by_task: tuple[tuple[AnyRule, ...], ...]
+    by_task: Checklists
 
 
 _MOST_SHAPES = 4_096
@@ -241,7 +243,7 @@ _ASKED: dict[_Shape, _Asked] = {}
 """Commands come in few shapes, so what is asked of them is chosen once."""
 
 
-def _rules_by_task(context: OrderTaskContext) -> tuple[tuple[AnyRule, ...], ...]:
+def _checklists(context: OrderTaskContext) -> Checklists:
     """The rules of the command by the task that owns them, those of the order's asset class among them."""
     facts = context.known_facts
     command, candidate = facts.command, facts.candidate
@@ -258,7 +260,7 @@ def _rules_by_task(context: OrderTaskContext) -> tuple[tuple[AnyRule, ...], ...]
     return context.asked
 
 
-def _asked(shape: _Shape) -> tuple[tuple[AnyRule, ...], ...]:
+def _asked(shape: _Shape) -> Checklists:
     of_class = rules_of_class(shape.asset_class)
     known = _ASKED.get(shape)
     if known is None or known.of_class is not of_class:
@@ -268,12 +270,12 @@ def _asked(shape: _Shape) -> tuple[tuple[AnyRule, ...], ...]:
     return known.by_task
 
 
-def _choose(shape: _Shape, task: int, of_class: tuple[AnyRule, ...]) -> tuple[AnyRule, ...]:
+def _choose(shape: _Shape, task: int, of_class: tuple[AnyRule, ...]) -> Checklist[Facts[Any]]:
     parts = ("candidate", PARTS.get(shape.command_type))
     given = {f"{part}.{name}" for name in shape.fields_of_part for part in parts}
     given |= shape.fields | {f"settings.{name}" for name in shape.settings}
     owned = (rule for rule in of_class if _OWNERS.get(rule.code, FIELDS) == task)
-    return chosen((*_BY_TASK[shape.command_type][task], *owned), given)
+    return Checklist(chosen((*_BY_TASK[shape.command_type][task], *owned), given))
 
 
 def _answer(context: OrderTaskContext, found: ValidationResult) -> TaskResult | None:
@@ -283,7 +285,6 @@ def _answer(context: OrderTaskContext, found: ValidationResult) -> TaskResult | 
     return _told(warning.message for warning in found.warnings) if found.warnings else None
 
 
-_NOTHING_FOUND = ValidationResult()
 _NO_RISK = TaskResult.skipped("no risk rule applies to this command")
 
 
@@ -411,13 +412,11 @@ def _stamp(context: OrderTaskContext) -> Stamp:
 
 
 def _risk_check(context: OrderTaskContext) -> TaskResult | None:
+    asked = (context.asked or _checklists(context))[RISK]
     facts = context.known_facts
-    rules = [
-        rule for rule in (context.asked or _rules_by_task(context))[RISK] if rule.applies is None or rule.applies(facts)
-    ]
-    if not rules:
+    if not any(rule.applies is None or rule.applies(facts) for rule in asked.rules):
         return _NO_RISK
-    return _answer(context, validate(rules, facts, malformed=context.draft.malformed))
+    return _answer(context, asked.validate(facts, context.draft.malformed))
 
 
 def _persist_order(context: OrderTaskContext) -> TaskResult | None:

@@ -221,11 +221,8 @@ def validate(
     violations: list[Violation] = []
     warnings: list[Violation] = []
     for rule in rules:
-        if malformed or type(rule) is not Rule:
-            if rule.verdict(subject, malformed) is not False:
-                continue
-        elif (rule.applies is not None and not rule.applies(subject)) or rule.holds(subject):
-            continue  # the verdict of a plain rule, without the call
+        if rule.verdict(subject, malformed) is not False:
+            continue
         failed = rule.culprit(subject, malformed)
         found = violations if failed.severity is Severity.REJECT else warnings
         if failed.alone:
@@ -235,3 +232,26 @@ def validate(
         if failed.alone or (fail_fast and found is violations):
             break
     return ValidationResult(tuple(violations), tuple(warnings)) if violations or warnings else _CLEAN
+
+
+class Checklist(Generic[T_contra]):
+    """Rules that are asked together, again and again; most often all of them hold, so that is found out first.
+
+    Args:
+        rules: In the order of their catalogue.
+    """
+
+    def __init__(self, rules: Iterable[Rule[T_contra]]) -> None:
+        self.rules = tuple(rules)
+        self._plain = tuple((rule.applies, rule.holds) for rule in self.rules)
+        self._are_plain = all(type(rule) is Rule for rule in self.rules)
+
+    def validate(self, subject: T_contra, malformed: Collection[str] = ()) -> ValidationResult:
+        """As the function of this name."""
+        if self._are_plain and not malformed and self._all_hold(subject):
+            return _CLEAN
+        return validate(self.rules, subject, malformed=malformed)
+
+    def _all_hold(self, subject: T_contra) -> bool:
+        """The verdicts of plain rules without a call for each: nothing here is malformed."""
+        return not any((applies is None or applies(subject)) and not holds(subject) for applies, holds in self._plain)

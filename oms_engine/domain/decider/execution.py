@@ -51,7 +51,7 @@ def _created(facts: Facts[ExecutionCreateCmd]) -> ExecutionCreated:
     given["cum_qty"] = cum_qty
     given["leaves_qty"] = subtract(state.quantity, cum_qty)
     given["avg_px"] = average(add(state.notional, notional(fill.last_qty, fill.last_px)), cum_qty)
-    return ExecutionCreated.of(**given)
+    return ExecutionCreated.with_values(given)
 
 
 def whack(facts: Facts[ExecutionWhackCmd], book: Book, _: NewId) -> str:

@@ -95,14 +95,12 @@ def create(facts: Facts[OrderCreateCmd], book: Book, new_id: NewId) -> str:
     parent = facts.parent()
     terms = terms_of(order, classify(order, facts.settings))
     terms["sending_time"] = order.sending_time or facts.now
-    created = OrderCreated.of(
-        **terms,
-        order_id=order_id,
-        session_id=facts.session_id,
-        root_order_id=parent.order.root_order_id if parent else order_id,
-        leg=Leg.MKT if parent else Leg.CLI,
-        role=_role_below(parent),
-    )
+    terms["order_id"] = order_id
+    terms["session_id"] = facts.session_id
+    terms["root_order_id"] = parent.order.root_order_id if parent else order_id
+    terms["leg"] = Leg.MKT if parent else Leg.CLI
+    terms["role"] = _role_below(parent)
+    created = OrderCreated.with_values(terms)
     book.record(order_id, created)
     if facts.settings.routing == "auto" and created.handl_inst is HandlInst.AUTO:
         facts.machine.require(State.NEW, State.UNACK)

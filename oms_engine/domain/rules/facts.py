@@ -225,15 +225,12 @@ class RulesAbout(Generic[V]):
             part = read(facts)
             return part is not None and (applies is None or applies(part, facts))
 
-        def part_of(facts: Facts[Any]) -> V:
-            return read(facts) or empty
-
         return rule(
             rule_id,
             code,
             field,
-            lambda facts: holds(part_of(facts), facts),
-            lambda facts: message(part_of(facts), facts),
+            lambda facts: holds(read(facts) or empty, facts),
+            lambda facts: message(read(facts) or empty, facts),
             scope=self._scope,
             applies=asked,
             inputs=inputs,
