@@ -513,8 +513,10 @@ class Engine:
         Raises:
             Refused: OMS-VAL-004 with every part of the question that cannot be read, and the valid choices.
         """
-        query = read_query(self.settings, entity=entity, where=where, sort=sort, page=page, size=size, cursor=cursor)
-        return run(self._store, query)
+        with self._store.reading():
+            settings = self._settings_now(self._store.settings())
+            query = read_query(settings, entity=entity, where=where, sort=sort, page=page, size=size, cursor=cursor)
+            return run(self._store, query)
 
     def check(
         self,

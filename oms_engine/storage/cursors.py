@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from oms_engine.domain.catalogue import violation
 from oms_engine.domain.filters import START, FieldType, Query
 from oms_engine.errors import Refused, problem_of
-from oms_engine.record import Record, canonical_json, is_unicode
+from oms_engine.record import Record, is_unicode
 from oms_engine.storage.codec import SqlValue, to_sql
 from oms_engine.storage.statements import Key
 
@@ -18,15 +18,15 @@ _BEYOND = 2**63
 _WHOLE = frozenset({FieldType.INTEGER, FieldType.BOOLEAN})
 
 
-def cursor_behind(query: Query, keys: Sequence[Key], record: Record) -> str:
-    """The cursor of the page that follows a record."""
+def cursor_behind(mark: str, keys: Sequence[Key], record: Record) -> str:
+    """The cursor of the page that follows a record; `mark` is that of the question."""
     values = [to_sql(key.field, getattr(record, key.column)) for key in keys]
-    text = json.dumps([_mark(query, keys), *values], separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps([mark, *values], separators=(",", ":"), ensure_ascii=False)
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def start_of(query: Query, keys: Sequence[Key]) -> list[SqlValue] | None:
-    """The keys of the row behind which a page starts; None for the start of the result.
+def start_of(query: Query, mark: str, keys: Sequence[Key]) -> list[SqlValue] | None:
+    """The keys of the row behind which a page starts; None for the start of the result. `mark` is the question's.
 
     Raises:
         Refused: OMS-VAL-004, the cursor is malformed or belongs to another question.
@@ -40,8 +40,8 @@ def start_of(query: Query, keys: Sequence[Key]) -> list[SqlValue] | None:
         read = None
     if not isinstance(read, list) or not read or not isinstance(read[0], str):
         raise _refusal("cursor is none that a page gave; send nextCursor of a page as it stands, or * for the start")
-    mark, *values = read
-    if mark != _mark(query, keys) or not _fit(keys, values):
+    own, *values = read
+    if own != mark or not _fit(keys, values):
         raise _refusal("cursor belongs to another question; keep entity, where and sort, or send * for the start")
     return values
 
@@ -59,14 +59,11 @@ def _is_kept(value: object) -> bool:
     return is_unicode(value) if isinstance(value, str) else type(value) is int and -_BEYOND <= value < _BEYOND
 
 
-def _mark(query: Query, keys: Sequence[Key]) -> str:
-    """What tells this question from others: a hash of its entity, its conditions and its order."""
-    conditions = sorted(
-        canonical_json([part.field.name, part.operator.value, [to_sql(part.field, value) for value in part.values]])
-        for part in query.conditions
-    )
-    order = [[key.column, key.descending] for key in keys]
-    asked = canonical_json([query.entity.name, conditions, order])
+def mark_of(query: Query, keys: Sequence[Key]) -> str:
+    """What tells a question from others: a hash of its entity, its conditions and its order."""
+    conditions = sorted(repr((part.field.name, part.operator.value, part.values)) for part in query.conditions)
+    order = [(key.column, key.descending) for key in keys]
+    asked = repr((query.entity.name, conditions, order))
     return hashlib.sha256(asked.encode()).hexdigest()[:_MARK]
 
 

@@ -541,6 +541,10 @@ def _file_of(connection: sqlite3.Connection) -> str:
     return str(connection.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0])
 
 
+_READ_CACHE = 16_384
+"""KiB of pages that a reader keeps: the inner ones of every tree of a store with millions of orders."""
+
+
 def _reader_of(connection: sqlite3.Connection, busy_seconds: float) -> sqlite3.Connection:
     """Another connection to the same file, which only reads."""
     reader = sqlite3.connect(
@@ -552,6 +556,7 @@ def _reader_of(connection: sqlite3.Connection, busy_seconds: float) -> sqlite3.C
         cached_statements=256,
     )
     reader.execute("PRAGMA query_only = ON")
+    reader.execute(f"PRAGMA cache_size = -{_READ_CACHE}")
     return reader
 
 

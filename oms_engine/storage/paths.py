@@ -76,7 +76,8 @@ def route(connection: sqlite3.Connection, query: Query) -> Route:
         counts = tuple((column, len(pin.values)) for column, pin in pins.items())
         is_open = "state" in pins and OPEN_STATES.issuperset(pins["state"].values)
         bounded = frozenset(part.field.attribute for part in query.conditions if part.operator in _RANGES)
-        best = _best(keys, counts, bounded, is_open=is_open, times_ascend=times_ascend(connection))
+        ascend = all(key.column != "created_at" for key in keys) and times_ascend(connection)
+        best = _best(keys, counts, bounded, is_open=is_open, times_ascend=ascend)
         if best:
             return _steered(query, *best, pins)
     return Route(keys, (Clause("1"),), all_of(map(clause_of, query.conditions)), steered=False)

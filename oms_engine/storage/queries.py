@@ -15,7 +15,7 @@ from oms_engine.domain.rules.facts import OpenOrder
 from oms_engine.domain.vocabulary import WORKING_STATES, ExecutionStatus, TimeInForce
 from oms_engine.record import Record, instant_text
 from oms_engine.storage.codec import RowCodec, SqlValue, from_sortable, sortable
-from oms_engine.storage.cursors import cursor_behind, start_of
+from oms_engine.storage.cursors import cursor_behind, mark_of, start_of
 from oms_engine.storage.event_store import SELECT_EVENTS, EventStore, read_event
 from oms_engine.storage.paths import Route, route
 from oms_engine.storage.projections import ALLOCATIONS, EXECUTIONS, ORDERS, QUOTE_REQUESTS, QUOTES
@@ -125,14 +125,15 @@ def run(store: EventStore, query: Query) -> Page:
     source = _SOURCES[query.entity.name]
     with store.reading() as connection:
         way = route(connection, query)
-        start = start_of(query, way.keys)
+        mark = mark_of(query, way.keys)
+        start = start_of(query, mark, way.keys)
         content: list[Record] = []
         following = None
         if way.branches:
             rows = _rows(connection, query, way, start)
             content = [source.read(row) for row in islice(rows, query.size)]
             if content and next(rows, None) is not None:
-                following = cursor_behind(query, way.keys, content[-1])
+                following = cursor_behind(mark, way.keys, content[-1])
         total = None if query.cursor else _count(connection, source, query)
     return Page(content, _info(query, total), query.warnings, following)
 

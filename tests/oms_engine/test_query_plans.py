@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from oms_engine.domain.filters import read_query
-from oms_engine.storage.cursors import start_of
+from oms_engine.storage.cursors import mark_of, start_of
 from oms_engine.storage.paths import route
 from oms_engine.storage.queries import (
     due_orders,
@@ -38,6 +38,8 @@ BOUNDED = [
     *(([BETWEEN], sort, "orders_by_price") for sort in ("price", "price,DESC")),
     (["symbol__like=s", BETWEEN], "price", "orders_by_price"),
     (["price=100"], "", "orders_by_price"),
+    (["symbol=S1"], "symbol;id,DESC", "orders_by_symbol"),
+    (["symbol=S1"], "symbol;createdAt", "orders_by_symbol"),
     ([], "price", "orders_by_price"),
     ([], "price,DESC", "orders_by_price"),
     ([], "createdAt,DESC", "orders_by_creation"),
@@ -70,7 +72,7 @@ def plan(desk: Desk, sql: str, values: tuple[object, ...]) -> list[str]:
 def page_plan(desk: Desk, where: list[str], sort: str, cursor: str) -> list[str]:
     query = read_query(desk.engine.settings, where=where, sort=sort, cursor=cursor, size=20)
     way = route(desk.engine._store.connection, query)
-    return plan(desk, *statement(query, way, start_of(query, way.keys)))
+    return plan(desk, *statement(query, way, start_of(query, mark_of(query, way.keys), way.keys)))
 
 
 def _reads_an_index_alone(steps: list[str], index: str) -> bool:

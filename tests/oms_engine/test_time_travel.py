@@ -13,6 +13,7 @@ from hypothesis import settings
 from oms_engine import Engine, Order, Refused
 from oms_engine.engine import PastEngine
 from oms_engine.record import instant_text
+from oms_engine.storage import past
 from oms_engine.storage.paths import TIMES_GO_BACK, note_times
 from oms_engine.storage.projections import refill
 from oms_engine.storage.schema import CURRENT, run_script
@@ -28,9 +29,9 @@ def rows_of(connection: sqlite3.Connection) -> Rows:
 
 
 def rows_at(engine: Engine, as_of: str) -> Rows:
-    with engine.at(as_of) as past:
-        past._store.show_rows()
-        return rows_of(past._store.connection)
+    with engine.at(as_of) as then:
+        then._store.show_rows()
+        return rows_of(then._store.connection)
 
 
 def rows_of_a_store_with(events: list[Row]) -> Rows:
@@ -62,12 +63,12 @@ class RememberedDay(TradingDay):
         self.orders_are_what_they_were(len(events))
 
     def orders_are_what_they_were(self, last: int) -> None:
-        with self.desk.engine.at(f"p{last // 2}") as past:
-            for order in past.query(size=500).content:
+        with self.desk.engine.at(f"p{last // 2}") as then:
+            for order in then.query(size=500).content:
                 assert isinstance(order, Order)
-                assert past.find(order.order_id) == order
+                assert then.find(order.order_id) == order
                 assert self.desk.engine.replay(order.order_id, order.version).order == order
-                assert order in past.tree(order.order_id).orders
+                assert order in then.tree(order.order_id).orders
 
 
 TestRememberedDay = RememberedDay.TestCase
@@ -95,16 +96,16 @@ def test_an_order_is_read_as_of_a_version_a_position_and_a_time(desk: Desk) -> N
     events = desk.engine.history(order_id)
     for event in events:
         for as_of in (f"v{event.version}", f"p{event.position}"):
-            with desk.engine.at(as_of, order_id=order_id) as past:
-                assert past.find(order_id).version == event.version
-                assert past.moment.name == f"p{event.position}"
-                assert past.now() == event.recorded_at
-                assert [one.version for one in past.history(order_id)] == [*range(1, event.version + 1)]
-    with desk.engine.at(instant_text(events[2].recorded_at)) as past:
-        assert past.find(order_id).state == "LIVE"
-        assert past.executions(order_id) == []
-    with desk.engine.at(instant_text(events[3].recorded_at - timedelta(microseconds=1))) as past:
-        assert past.find(order_id).version == 3
+            with desk.engine.at(as_of, order_id=order_id) as then:
+                assert then.find(order_id).version == event.version
+                assert then.moment.name == f"p{event.position}"
+                assert then.now() == event.recorded_at
+                assert [one.version for one in then.history(order_id)] == [*range(1, event.version + 1)]
+    with desk.engine.at(instant_text(events[2].recorded_at)) as then:
+        assert then.find(order_id).state == "LIVE"
+        assert then.executions(order_id) == []
+    with desk.engine.at(instant_text(events[3].recorded_at - timedelta(microseconds=1))) as then:
+        assert then.find(order_id).version == 3
 
 
 def test_queries_trees_allocations_and_counts_are_those_of_the_moment(desk: Desk) -> None:
@@ -113,17 +114,17 @@ def test_queries_trees_allocations_and_counts_are_those_of_the_moment(desk: Desk
     moment = f"p{desk.engine.counts()['events']}"
     desk.fill(below, "700")
     live_group(desk, "5", "5")
-    with desk.engine.at(moment) as past:
-        assert past.counts() == {"orders": 2, "executions": 1, "events": int(moment[1:])}
-        assert [order.order_id for order in past.query(where=["state=LIVE"], sort="id").content] == [root, below]  # type: ignore[attr-defined]
-        assert [lot.quantity for lot in past.query(entity="allocation").content] == [300]  # type: ignore[attr-defined]
-        assert [fill.last_qty for fill in past.query(entity="execution").content] == [300]  # type: ignore[attr-defined]
-        assert past.query(entity="event").page.total_elements == int(moment[1:])
-        tree = past.tree(root)
+    with desk.engine.at(moment) as then:
+        assert then.counts() == {"orders": 2, "executions": 1, "events": int(moment[1:])}
+        assert [order.order_id for order in then.query(where=["state=LIVE"], sort="id").content] == [root, below]  # type: ignore[attr-defined]
+        assert [lot.quantity for lot in then.query(entity="allocation").content] == [300]  # type: ignore[attr-defined]
+        assert [fill.last_qty for fill in then.query(entity="execution").content] == [300]  # type: ignore[attr-defined]
+        assert then.query(entity="event").page.total_elements == int(moment[1:])
+        tree = then.tree(root)
         assert [(order.order_id, order.cum_qty) for order in tree.orders] == [(root, 300), (below, 300)]
-        assert past.check(order_id=below, path=["FILLED"]).valid
-        assert past.pending_since(START + timedelta(days=1)) == []
-        assert past.due(START + timedelta(days=1), day_orders=True) != []
+        assert then.check(order_id=below, path=["FILLED"]).valid
+        assert then.pending_since(START + timedelta(days=1)) == []
+        assert then.due(START + timedelta(days=1), day_orders=True) != []
     assert desk.engine.query(where=["state=LIVE"]).page.total_elements == 3
 
 
@@ -135,14 +136,14 @@ def test_quotes_and_settings_are_those_of_the_moment(desk: Desk) -> None:
     last = desk.engine.counts()["events"]
     desk.ok("QuoteAcceptCmd", quoteId="q1")
     desk.ok("SettingsChangeCmd", changes={"maxOrderQty": "7000"})
-    with desk.engine.at(f"p{last}") as past:
-        assert [quote.state for quote in past.query(entity="quote").content] == ["QUOTED"]  # type: ignore[attr-defined]
-        assert [each.state for each in past.query(entity="quote_request").content] == ["QUOTED"]  # type: ignore[attr-defined]
-        assert past.settings.max_order_qty == 5000
-        assert past.posted_prices == {"IBM": 10}
-    with desk.engine.at(f"p{last - 2}") as past:
-        assert past.settings.max_order_qty != 5000
-        assert past.posted_prices == {}
+    with desk.engine.at(f"p{last}") as then:
+        assert [quote.state for quote in then.query(entity="quote").content] == ["QUOTED"]  # type: ignore[attr-defined]
+        assert [each.state for each in then.query(entity="quote_request").content] == ["QUOTED"]  # type: ignore[attr-defined]
+        assert then.settings.max_order_qty == 5000
+        assert then.posted_prices == {"IBM": 10}
+    with desk.engine.at(f"p{last - 2}") as then:
+        assert then.settings.max_order_qty != 5000
+        assert then.posted_prices == {}
     told = {event.type: desk.engine.changes(event) for event in desk.engine.events()}
     assert told["QuoteAccepted"]["quotes.q1"] == ("QUOTED", "ACCEPTED")
     assert told["QuoteAccepted"]["state"] == ("QUOTED", "ACCEPTED")
@@ -152,22 +153,22 @@ def test_quotes_and_settings_are_those_of_the_moment(desk: Desk) -> None:
 def test_before_the_first_event_there_is_nothing_and_the_future_is_now(desk: Desk) -> None:
     order_id = desk.given("LIVE")
     for as_of in ("p0", "2020-01-01T00:00:00Z"):
-        with desk.engine.at(as_of) as past:
-            assert past.counts() == {"orders": 0, "executions": 0, "events": 0}
-            assert past.query().content == []
-            assert past.get(order_id) is None
+        with desk.engine.at(as_of) as then:
+            assert then.counts() == {"orders": 0, "executions": 0, "events": 0}
+            assert then.query().content == []
+            assert then.get(order_id) is None
             with pytest.raises(Refused, match="did not exist yet at p0"):
-                past.find(order_id)
+                then.find(order_id)
             with pytest.raises(Refused, match="did not exist yet at p0"):
-                past.tree(order_id)
-    with desk.engine.at("2999-01-01T00:00:00+01:00") as past:
-        assert past.find(order_id) == desk.engine.find(order_id)
-        assert past.now() < datetime(2027, 1, 1, tzinfo=UTC)
+                then.tree(order_id)
+    with desk.engine.at("2999-01-01T00:00:00+01:00") as then:
+        assert then.find(order_id) == desk.engine.find(order_id)
+        assert then.now() < datetime(2027, 1, 1, tzinfo=UTC)
 
 
 def test_the_past_of_an_empty_store_is_empty(desk: Desk) -> None:
-    with desk.engine.at("2026-01-01T00:00:00Z") as past:
-        assert (past.moment.position, past.query().content) == (0, [])
+    with desk.engine.at("2026-01-01T00:00:00Z") as then:
+        assert (then.moment.position, then.query().content) == (0, [])
 
 
 @pytest.mark.parametrize(
@@ -198,13 +199,13 @@ def test_a_moment_that_there_was_not_is_refused(as_of: str, order_id: str, code:
 def test_the_past_takes_no_commands(desk: Desk) -> None:
     order_id = desk.given("LIVE")
     before = desk.rows()
-    with desk.engine.at("v2", order_id=order_id) as past:
+    with desk.engine.at("v2", order_id=order_id) as then:
         for attempt in (
-            lambda: past.execute({"type": "OrderAcceptCmd", "orderId": order_id}),
-            lambda: past.preview({"type": "OrderAcceptCmd", "orderId": order_id}),
-            lambda: past.execute_many([{"type": "OrderAcceptCmd", "orderId": order_id}]),
-            past.verify,
-            past.compact,
+            lambda: then.execute({"type": "OrderAcceptCmd", "orderId": order_id}),
+            lambda: then.preview({"type": "OrderAcceptCmd", "orderId": order_id}),
+            lambda: then.execute_many([{"type": "OrderAcceptCmd", "orderId": order_id}]),
+            then.verify,
+            then.compact,
         ):
             with pytest.raises(Refused, match="p2 is the past, which is only read"):
                 attempt()
@@ -215,11 +216,11 @@ def test_a_moment_that_is_being_looked_at_does_not_move(tmp_path: Path) -> None:
     path = str(tmp_path / "oms.db")
     desk = Desk(path)
     order_id = desk.given("LIVE")
-    with desk.engine.at("v3", order_id=order_id) as past, Engine.open(path, clock=Clock()) as other:
+    with desk.engine.at("v3", order_id=order_id) as then, Engine.open(path, clock=Clock()) as other:
         desk.fill(order_id, "1000")
         other.execute({"type": "OrderCloseCmd", "orderId": order_id})
-        assert past.query().content == [past.find(order_id)]
-        assert past.find(order_id).state == "LIVE"
+        assert then.query().content == [then.find(order_id)]
+        assert then.find(order_id).state == "LIVE"
     assert desk.order(order_id).state == "CLOSED"
     desk.engine.close()
 
@@ -230,11 +231,11 @@ def test_the_past_is_walked_by_cursor(desk: Desk) -> None:
     moment = f"p{desk.engine.counts()['events']}"
     for number in range(1, 4):
         desk.fill(f"o{number}", "1000")
-    with desk.engine.at(moment) as past:
+    with desk.engine.at(moment) as then:
         seen: list[str] = []
         cursor: str | None = "*"
         while cursor:
-            page = past.query(where=["state__in=LIVE,UNACK", "symbol__startswith=I"], size=2, cursor=cursor)
+            page = then.query(where=["state__in=LIVE,UNACK", "symbol__startswith=I"], size=2, cursor=cursor)
             seen += [order.order_id for order in page.content]  # type: ignore[attr-defined]
             cursor = page.next_cursor
     assert seen == ["o5", "o4", "o3", "o2", "o1"]
@@ -245,11 +246,21 @@ def test_a_long_stream_has_its_past_beside_its_snapshots(tmp_path: Path) -> None
     order_id = desk.given("LIVE")
     for _ in range(20):
         desk.fill(order_id, "10")
-    with desk.engine.at("v9", order_id=order_id) as past:
-        assert past.find(order_id) == desk.engine.replay(order_id, 9).order
-        assert past.find(order_id).cum_qty == 60
-        assert past.state_at(order_id, 4) == desk.engine.state_at(order_id, 4)
+    with desk.engine.at("v9", order_id=order_id) as then:
+        assert then.find(order_id) == desk.engine.replay(order_id, 9).order
+        assert then.find(order_id).cum_qty == 60
+        assert then.state_at(order_id, 4) == desk.engine.state_at(order_id, 4)
     desk.engine.close()
+
+
+def test_what_changed_is_folded_in_portions(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(past, "_STREAMS_AT_ONCE", 2)
+    orders = [desk.given("LIVE") for _ in range(5)]
+    before = desk.rows(READ_MODEL)
+    moment = f"p{desk.engine.counts()['events']}"
+    for order_id in orders:
+        desk.fill(order_id, "1000")
+    assert rows_at(desk.engine, moment) == before
 
 
 def times_put_back(desk: Desk) -> None:
@@ -267,12 +278,12 @@ def test_a_time_is_found_in_a_file_whose_times_go_back(desk: Desk) -> None:
     times_put_back(desk)
     facts = desk.engine._store.connection.execute("SELECT name, value FROM store_facts").fetchall()
     assert (TIMES_GO_BACK, "at position 4") in facts
-    with desk.engine.at(instant_text(START - timedelta(hours=1))) as past:
-        assert past.moment.position == 4
-    with desk.engine.at("2020-01-01T00:00:00Z") as past:
-        assert past.moment.position == 0
-    with desk.engine.at(instant_text(START + timedelta(milliseconds=2))) as past:
-        assert past.moment.position == 4
+    with desk.engine.at(instant_text(START - timedelta(hours=1))) as then:
+        assert then.moment.position == 4
+    with desk.engine.at("2020-01-01T00:00:00Z") as then:
+        assert then.moment.position == 0
+    with desk.engine.at(instant_text(START + timedelta(milliseconds=2))) as then:
+        assert then.moment.position == 4
 
 
 def test_an_order_is_replayed_to_a_version(desk: Desk) -> None:
@@ -310,7 +321,7 @@ def test_every_event_tells_what_it_changed(desk: Desk) -> None:
 
 
 def test_the_past_is_an_engine(desk: Desk) -> None:
-    with desk.engine.at("p0") as past:
-        assert isinstance(past, PastEngine)
-        assert past.mode == desk.engine.mode
-        assert past.check(path=["NEW"]).valid
+    with desk.engine.at("p0") as then:
+        assert isinstance(then, PastEngine)
+        assert then.mode == desk.engine.mode
+        assert then.check(path=["NEW"]).valid
