@@ -5,8 +5,10 @@ a command reads stays true until it commits.
 """
 
 import json
+import random
 import sqlite3
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
@@ -33,6 +35,9 @@ _KEPT = 5_000
 
 _BUSY_SECONDS = 5.0
 """How long one process waits for another."""
+
+TURN = 0.02
+"""How long SQLite waits in one go; see `take_write_lock`."""
 
 _LAST = 2**63 - 1
 """No version and no position of SQLite's integers lies behind this one."""
@@ -151,6 +156,33 @@ def looking_at(file: Path) -> sqlite3.Connection:
     return connection
 
 
+def take_write_lock(connection: sqlite3.Connection, seconds: float) -> None:
+    """Begin to write, as soon as no other process does.
+
+    SQLite sleeps the longer the longer it has waited already, so that who comes late is first and some wait for many
+    others. On a connection with a short timeout nobody sleeps long, and chance decides whose turn it is.
+
+    Args:
+        connection: With a timeout of a few milliseconds.
+        seconds: How long to wait in all.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not isinstance(meaning(error), StoreBusy) or time.monotonic() >= until:
+                raise
+            time.sleep(random.random() * TURN / 10)  # noqa: S311 - whose turn it is is no secret
+        else:
+            return
+
+
+def _be_patient(connection: sqlite3.Connection, seconds: float) -> None:
+    """How long SQLite itself waits for another process."""
+    connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1_000)}")
+
+
 def _at_opening(error: sqlite3.Error) -> str:
     """What an error means that came before anything was read."""
     if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
@@ -176,8 +208,10 @@ class EventStore:
         read_with: Callable[[], sqlite3.Connection] | None = None,
         kept: int = _KEPT,
         snapshot_every: int = 100,
+        busy_seconds: float = _BUSY_SECONDS,
     ) -> None:
         self.connection = connection
+        self.busy_seconds = busy_seconds
         self.in_memory = in_memory
         self.snapshot_every = snapshot_every
         self.has_sinks = False
@@ -233,7 +267,15 @@ class EventStore:
                 raise StoreBusy(f"another process holds the write lock of {shown(path)}; try again") from error
             raise StoreUnavailable(f"{shown(path)} cannot be used as a database: {_at_opening(error)}") from error
         read_with = partial(_reader_of, connection, busy_seconds) if writes and not in_memory else None
-        return cls(connection, in_memory=in_memory, read_with=read_with, kept=kept, snapshot_every=snapshot_every)
+        _be_patient(connection, min(busy_seconds, TURN))
+        return cls(
+            connection,
+            in_memory=in_memory,
+            read_with=read_with,
+            kept=kept,
+            snapshot_every=snapshot_every,
+            busy_seconds=busy_seconds,
+        )
 
     def reader(self) -> "EventStore":
         """The same store for reading alone: a file through a connection of its own, memory through this one."""
@@ -264,7 +306,11 @@ class EventStore:
             if self._reader is not None:
                 self._reader.close()
                 self._reader = None
-            yield self.connection
+            _be_patient(self.connection, self.busy_seconds)
+            try:
+                yield self.connection
+            finally:
+                _be_patient(self.connection, min(self.busy_seconds, TURN))
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -299,7 +345,7 @@ class EventStore:
         self._lock.acquire()
         try:
             with TRANSLATED:
-                self.connection.execute("BEGIN IMMEDIATE")
+                take_write_lock(self.connection, self.busy_seconds)
         except BaseException:
             self._lock.release()
             raise

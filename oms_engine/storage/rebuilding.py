@@ -19,7 +19,7 @@ from oms_engine.domain.model import StreamState
 from oms_engine.errors import StoreBusy
 from oms_engine.storage import checkpoints, snapshots
 from oms_engine.storage.checkpoints import Parked
-from oms_engine.storage.event_store import SELECT_EVENTS, EventStore, read_event
+from oms_engine.storage.event_store import SELECT_EVENTS, TURN, EventStore, read_event, take_write_lock
 from oms_engine.storage.failures import TRANSLATED
 from oms_engine.storage.layout import BESIDE, FORMER, Layout, drop_table, layout_of, reread
 from oms_engine.storage.projections import Progress, Rows
@@ -27,6 +27,9 @@ from oms_engine.storage.schema import READ_MODEL
 
 WINDOW = 4_000
 """Positions whose streams are read at once, and written in one transaction."""
+
+_BUSY_SECONDS = 30.0
+"""How long a rebuild waits for other writers: all that it has done so far would be lost."""
 
 _FEW = 200
 """So many streams are caught up with in the transaction of the swap; before that in transactions of their own."""
@@ -252,7 +255,7 @@ def _beside(store: EventStore) -> Iterator[EventStore]:
 
     What a power cut takes back of it is written again by the next rebuild; so it does not wait for the disk.
     """
-    connection = sqlite3.connect(store.file, timeout=30, isolation_level=None, check_same_thread=False)
+    connection = sqlite3.connect(store.file, timeout=TURN, isolation_level=None, check_same_thread=False)
     try:
         for pragma in (
             "synchronous = NORMAL",
@@ -261,7 +264,7 @@ def _beside(store: EventStore) -> Iterator[EventStore]:
             "secure_delete = OFF",
         ):
             connection.execute(f"PRAGMA {pragma}")
-        yield EventStore(connection, in_memory=False, snapshot_every=store.snapshot_every)
+        yield EventStore(connection, in_memory=False, snapshot_every=store.snapshot_every, busy_seconds=_BUSY_SECONDS)
     finally:
         connection.close()
 
@@ -287,7 +290,7 @@ class _Claim:
     @contextmanager
     def transaction(self, *, first: bool = False) -> Iterator[None]:
         """A short write transaction, as long as nobody else began the same rebuild."""
-        self._connection.execute("BEGIN IMMEDIATE")
+        take_write_lock(self._connection, _BUSY_SECONDS)
         try:
             if not first:
                 self._check()

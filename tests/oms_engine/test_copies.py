@@ -216,7 +216,7 @@ def test_compacting_gives_space_back_and_keeps_everything(desk: Desk, tmp_path: 
 
 
 def test_compacting_waits_for_no_writer(desk: Desk, tmp_path: Path) -> None:
-    desk.engine._store.connection.execute("PRAGMA busy_timeout = 50")
+    desk.engine._store.busy_seconds = 0.05
     with closing(sqlite3.connect(tmp_path / "oms.db", isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreBusy, match="another process holds the write lock"):
@@ -227,7 +227,7 @@ def test_compacting_waits_for_no_writer(desk: Desk, tmp_path: Path) -> None:
 
 
 def test_a_reader_keeps_the_log_from_being_emptied(desk: Desk, tmp_path: Path) -> None:
-    desk.engine._store.connection.execute("PRAGMA busy_timeout = 50")
+    desk.engine._store.busy_seconds = 0.05
     with closing(sqlite3.connect(tmp_path / "oms.db", isolation_level=None)) as other:
         other.execute("BEGIN")
         assert other.execute("SELECT count(*) FROM events").fetchone() == (14,)

@@ -393,7 +393,7 @@ def test_a_commit_of_the_engine_wakes_the_relay() -> None:
 def test_a_busy_store_is_waited_for(tmp_path: Path) -> None:
     desk = Desk(str(tmp_path / "oms.db"), outbox__enabled=True)
     desk.given("UNACK")
-    desk.engine._store.connection.execute("PRAGMA busy_timeout = 1")
+    desk.engine._store.busy_seconds = 0.001
     other = EventStore.open(str(tmp_path / "oms.db"))
     waits: list[float] = []
     sink = Flaky()

@@ -37,7 +37,7 @@ def test_a_closed_store_is_told_without_internals(library: Library, tmp_path: Pa
 def test_a_database_that_another_process_holds_is_told_as_retryable(library: Library, tmp_path: Path) -> None:
     path = tmp_path / "oms.db"
     with Engine.open(str(path)) as engine, Agent(build_server(engine, library)) as agent:
-        engine._store.connection.execute("PRAGMA busy_timeout = 10")
+        engine._store.busy_seconds = 0.01
         holder = sqlite3.connect(path, isolation_level=None)
         holder.execute("BEGIN IMMEDIATE")
         answer, is_error = agent.call("create_order", **GOOD, cl_ord_id="c1")
