@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,10 @@ from typing import Any
 
 import pytest
 from mcp import Client, StdioServerParameters
+from typer.testing import CliRunner
+
+from oms_engine import Engine
+from oms_mcp.cli import app
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -98,6 +103,28 @@ def test_the_command_line_answers_as_shown(tmp_path: Path) -> None:
     assert done.stderr == ""
     for (command, shown), came in zip(steps(session), outputs, strict=False):
         assert [line for line in shown if line not in came] == [], command
+
+
+def test_the_commands_of_the_store_can_be_typed_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OMS_DB", "orders.db")
+    order = {"orderId": "O1", "account": "ACC", "symbol": "ACME", "side": "BUY", "ordType": "MARKET", "orderQty": "100"}
+    created = {"type": "OrderCreateCmd", "order": {"clOrdId": "C1", **order}}
+    accepted = {"type": "OrderAcceptCmd", "orderId": "O1"}
+    for envelope in (created, accepted):
+        assert CliRunner().invoke(app, ["exec", json.dumps(envelope)]).exit_code == 0
+    (block,) = (block for block in blocks("sh") if "oms backup" in block)
+    lines = [line.partition("#")[0].strip() for line in block.splitlines()]
+    typed = [command for line in lines for command in line.split(" && ")]
+    endless = [command for command in typed if "subscribe" in command or "--follow" in command]
+    assert len(endless) == 2
+    for command in typed:
+        if command not in endless:
+            done = CliRunner().invoke(app, shlex.split(command)[1:])
+            assert done.exit_code == 0, f"{command}: {done.output}"
+    with Engine.open("again.db") as again, Engine.open("copy.db") as copy:
+        assert again.find("O1") == copy.find("O1")
+    assert len(Path("audit.jsonl").read_text(encoding="utf-8").splitlines()) == 2
 
 
 @pytest.mark.slow

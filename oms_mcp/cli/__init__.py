@@ -5,17 +5,8 @@ import os
 import sys
 from contextlib import suppress
 
-from oms_mcp.cli import (
-    following,
-    knowledge,
-    orders,
-    outbox,
-    projections,
-    safekeeping,
-    scenarios,
-    serving,
-    settings,
-)  # their commands join the app
+from oms_mcp.cli import orders  # isort: skip # each module's commands join the app, and help lists them in this order
+from oms_mcp.cli import following, scenarios, serving, safekeeping, outbox, projections, settings, knowledge  # isort: skip
 from oms_mcp.cli.root import MISUSED, REFUSED, app
 
 __all__ = [
