@@ -37,7 +37,7 @@ _BUSY_SECONDS = 5.0
 """How long one process waits for another."""
 
 TURN = 0.02
-"""How long SQLite waits in one go; see `take_write_lock`."""
+"""Seconds that SQLite waits in one go; see `take_write_lock`."""
 
 _LAST = 2**63 - 1
 """No version and no position of SQLite's integers lies behind this one."""
@@ -129,7 +129,7 @@ def _prepared(
     try:
         prepare(connection, in_memory=in_memory, refill=refill)
         if not in_memory:
-            connection.execute("PRAGMA journal_mode = WAL")
+            _patiently(connection, "PRAGMA journal_mode = WAL", busy_seconds)  # here SQLite itself may not wait
         if not uri:
             snapshots.settle(connection)
     except BaseException:
@@ -166,10 +166,15 @@ def take_write_lock(connection: sqlite3.Connection, seconds: float) -> None:
         connection: With a timeout of a few milliseconds.
         seconds: How long to wait in all.
     """
+    _patiently(connection, "BEGIN IMMEDIATE", seconds)
+
+
+def _patiently(connection: sqlite3.Connection, sql: str, seconds: float) -> None:
+    """Run a statement as soon as no other process keeps it from running."""
     until = time.monotonic() + seconds
     while True:
         try:
-            connection.execute("BEGIN IMMEDIATE")
+            connection.execute(sql)
         except sqlite3.OperationalError as error:
             if not isinstance(meaning(error), StoreBusy) or time.monotonic() >= until:
                 raise
