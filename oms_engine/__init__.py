@@ -4,8 +4,9 @@ from oms_engine.domain.commands import Command, CommandResult
 from oms_engine.domain.events import StoredEvent
 from oms_engine.domain.lifecycle import TransitionCheck
 from oms_engine.domain.model import Execution, Order
-from oms_engine.engine import BatchOutcome, Engine
+from oms_engine.engine import Engine
 from oms_engine.errors import Disconnected, OmsError, Problem, Refused, ScenarioError, SettingsError, StoreError
+from oms_engine.executor import BatchOutcome
 from oms_engine.projections import Projection, ProjectionStatus, RetryResult, Tables
 from oms_engine.results import Outcome
 from oms_engine.settings import Settings

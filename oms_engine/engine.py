@@ -1,18 +1,16 @@
 """What can a program do with the order management engine? Open it, execute commands, ask questions, close it."""
 
 import os
-import sqlite3
-import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple, Self
+from typing import Any, BinaryIO, Self
 
 from oms_engine.destinations import Receive
 from oms_engine.domain.catalogue import violation
-from oms_engine.domain.commands import Command, CommandResult, Draft, parse
+from oms_engine.domain.commands import Command, CommandResult
 from oms_engine.domain.events import StoredEvent, stream_of
 from oms_engine.domain.filters import Where, read_query
 from oms_engine.domain.lifecycle import NextState, TransitionCheck, check_path, next_states, read_profile, read_states
@@ -22,12 +20,11 @@ from oms_engine.domain.rules.envelope import ID_FORM
 from oms_engine.domain.rules.order import obstacles
 from oms_engine.domain.rules.settings import misspelt_roles
 from oms_engine.domain.vocabulary import State
-from oms_engine.errors import Refused, SettingsError, StoreError, StoreUnavailable, problem_of, shown
-from oms_engine.framework.orchestration import PipelineResult, TaskOrchestrator
-from oms_engine.group_commit import Closed, GroupCommit
+from oms_engine.errors import Refused, SettingsError, problem_of, shown
+from oms_engine.executor import BatchOutcome, Clock, Executor, NewId
 from oms_engine.projections import READ_MODEL, Projection, Projections, ProjectionStatus, RetryResult
 from oms_engine.relay import Pace, Relay, Wait
-from oms_engine.results import Outcome, accepted, refused, repeated, store_failed
+from oms_engine.results import Outcome
 from oms_engine.settings import FIXED_AT_OPENING, Settings
 from oms_engine.storage.archive import Archived, export, import_archive
 from oms_engine.storage.chain import chained_from
@@ -49,13 +46,7 @@ from oms_engine.storage.sinks import Sinks
 from oms_engine.storage.verify import Finding, Verification, verify, verify_stream
 from oms_engine.streaming.subscription import Subscription, Waits
 from oms_engine.streaming.tailer import Tailer
-from oms_engine.unit_of_work import CommandRate, Listener, UnitOfWork, tell
-from oms_engine.workflows import PIPELINE, OrderTaskContext
-
-Clock = Callable[[], datetime]
-NewId = Callable[[str], str]
-
-MAX_BATCH = 10_000
+from oms_engine.unit_of_work import Listener
 
 _WAITS = Waits()
 
@@ -68,18 +59,6 @@ def utc_now() -> datetime:
 def random_id(prefix: str) -> str:
     """An id nobody has: the prefix and 32 hexadecimal digits."""
     return f"{prefix}-{os.urandom(16).hex()}"
-
-
-class BatchOutcome(NamedTuple):
-    """What a batch did. With `rolled_back` nothing of it was stored; `not_run` counts the commands never reached.
-
-    `warnings` tells of listeners that failed after the commit.
-    """
-
-    outcomes: list[Outcome]
-    not_run: int
-    rolled_back: bool
-    warnings: tuple[str, ...] = ()
 
 
 class Engine:
@@ -102,14 +81,11 @@ class Engine:
         self._opened_with = settings
         self._own: Mapping[str, Any] = {}
         self._effective = (SettingsState(), settings)
-        self._rate = CommandRate()
         self._store = store
         self._projections = Projections(store, clock)
         self._clock = clock
         self._new_id = new_id
-        self._orchestrator = TaskOrchestrator(time.perf_counter_ns)
-        self._listeners: list[Listener] = []
-        self._together = GroupCommit(self._write_together)
+        self._executor = Executor(store, self._settings_now, clock=clock, new_id=new_id, session_id=session_id)
         self._tailer = Tailer(lambda: Feed(store), self.subscribe, clock=clock, waits=waits)
         self.sinks = Sinks(store, clock)
         self.outbox = Outbox(store, clock)
@@ -206,7 +182,7 @@ class Engine:
 
     def close(self) -> None:
         """Carry out what was submitted, end the subscriptions and close the store."""
-        self._together.close()
+        self._executor.close()
         self._tailer.close()
         self._projections.close()
         self._store.close()
@@ -256,13 +232,7 @@ class Engine:
         self, command: Command | Mapping[str, Any], *, session_id: str | None = None, dry_run: bool = False
     ) -> Outcome:
         """As `execute` or `preview`, with the order before and after."""
-        draft = _draft(command)
-        try:
-            with self._store.writing():
-                unit = UnitOfWork(self._store, self._listeners, self._rate, dry_run=dry_run)
-                return self._carry_out(draft, unit, session_id)
-        except StoreError as error:
-            return self._not_stored(draft, session_id, error, dry_run=dry_run)
+        return self._executor.run(command, session_id=session_id, dry_run=dry_run)
 
     def execute_many(
         self,
@@ -283,21 +253,7 @@ class Engine:
         Raises:
             StoreError: The store could not be written; nothing of the batch is stored.
         """
-        drafts = [_draft(command) for command in commands]
-        if len(drafts) > MAX_BATCH:
-            raise ValueError(f"a batch has at most {MAX_BATCH} commands, not {len(drafts)}; send it in parts")
-        outcomes: list[Outcome] = []
-        published: list[StoredEvent] = []
-        with self._store.writing():
-            for draft in drafts:
-                outcomes.append(self._in_savepoint(draft, session_id, published, dry_run=dry_run))
-                if atomic and not outcomes[-1].result.ok:
-                    break
-            failed = atomic and bool(outcomes) and not outcomes[-1].result.ok
-            if not (failed or dry_run):
-                self._store.commit()
-        warnings = [] if failed or dry_run else tell(self._listeners, published)
-        return BatchOutcome(outcomes, len(drafts) - len(outcomes), failed, tuple(warnings))
+        return self._executor.execute_many(commands, atomic=atomic, dry_run=dry_run, session_id=session_id)
 
     async def submit(self, command: Command | Mapping[str, Any], *, session_id: str | None = None) -> CommandResult:
         """As `execute`, from an event loop that goes on meanwhile; returns when the command is durable.
@@ -309,78 +265,8 @@ class Engine:
             command: A command or an envelope.
             session_id: Session of the caller, for a command that names none.
         """
-        asked = (_draft(command), session_id)
-        try:
-            outcome = await self._together.submit(asked)
-        except Closed:
-            outcome = self._not_stored(*asked, StoreUnavailable("the engine is closed; open the store again"))
+        outcome = await self._executor.submit(command, session_id=session_id)
         return outcome.result
-
-    def _write_together(self, asked: Sequence[tuple[Draft, str | None]]) -> list[Outcome]:
-        """Carry out commands of several callers in one transaction; where it cannot be written, each is told."""
-        published: list[StoredEvent] = []
-        try:
-            with self._store.writing():
-                outcomes = [self._in_savepoint(draft, session_id, published) for draft, session_id in asked]
-                if published:
-                    self._store.commit()
-        except StoreError as error:
-            return [self._not_stored(draft, session_id, error) for draft, session_id in asked]
-        tell(self._listeners, published)
-        return outcomes
-
-    def _in_savepoint(
-        self, draft: Draft, session_id: str | None, published: list[StoredEvent], *, dry_run: bool = False
-    ) -> Outcome:
-        with self._store.savepoint():
-            unit = UnitOfWork(self._store, [published.extend], self._rate, dry_run=dry_run, nested=True)
-            return self._carry_out(draft, unit, session_id)
-
-    def _not_stored(self, draft: Draft, session_id: str | None, error: StoreError, *, dry_run: bool = False) -> Outcome:
-        unit = UnitOfWork(self._store, (), self._rate, dry_run=dry_run)
-        failed = self._context(draft, unit, session_id, SettingsState())
-        return Outcome(store_failed(failed, error), None, None, dry_run)
-
-    def _carry_out(self, draft: Draft, unit: UnitOfWork, session_id: str | None) -> Outcome:
-        context = self._context(draft, unit, session_id, self._store.settings())
-        unit.begin(context)
-        finished = self._orchestrator.run(PIPELINE, context)
-        if not finished.success:
-            _raise_what_sqlite_said(finished)
-            return refused(context, finished)
-        return self._repeated(context, finished) if context.repeat else accepted(context, finished)
-
-    def _context(
-        self, draft: Draft, unit: UnitOfWork, session_id: str | None, changed: SettingsState
-    ) -> OrderTaskContext:
-        return OrderTaskContext(
-            draft,
-            settings=self._settings_now(changed),
-            set_before=changed,
-            ledger=unit,
-            now=self._store.not_before(self._clock()),
-            new_id=self._new_id,
-            session_id=self.session_id if session_id is None else session_id,
-            dry_run=unit.dry_run,
-        )
-
-    def _repeated(self, context: OrderTaskContext, finished: PipelineResult) -> Outcome:
-        """The answer to a command that was carried out before, rebuilt from the events it wrote."""
-        repeat = context.repeat
-        assert repeat is not None  # noqa: S101 - asked only for a repeat
-        events: list[StoredEvent] = []
-        state = self._store.state(repeat.stream_id)
-        if repeat.recorded is not None:
-            last = repeat.recorded.last_position
-            events = self._store.events(after=repeat.recorded.first_position - 1, up_to=last)
-            version = max(event.version for event in events if event.stream_id == repeat.stream_id)
-            state = self._store.state(repeat.stream_id, up_to=version)
-        elif context.command and context.command.type == "OrderCreateCmd":
-            created = next(iter(self._store.stream(repeat.stream_id, up_to=1)))
-            recorded = self._store.command(created.command_id)
-            events = self._store.events(after=created.position - 1, up_to=recorded and recorded.last_position)
-        assert state is not None  # noqa: S101 - a repeat names a stream that exists
-        return repeated(context, finished, state, events)
 
     def get(self, order_id: str) -> Order | None:
         """The order with this id, as the read model has it; None when there is none."""
@@ -728,11 +614,11 @@ class Engine:
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
         """Be told the events of every commit of this engine; returns the function that ends it."""
-        self._listeners.append(listener)
+        self._executor.listeners.append(listener)
 
         def end() -> None:
-            if listener in self._listeners:
-                self._listeners.remove(listener)
+            if listener in self._executor.listeners:
+                self._executor.listeners.remove(listener)
 
         return end
 
@@ -812,19 +698,3 @@ class PastEngine(Engine):
         """How many orders, executions and events there were."""
         self._store.show_rows()
         return super().counts()
-
-
-def _raise_what_sqlite_said(finished: PipelineResult) -> None:
-    """A task that could not read the store failed for no reason of its own; the store translates what it said."""
-    for task in finished.task_results:
-        if isinstance(task.exception, sqlite3.Error):
-            raise task.exception
-
-
-def _draft(command: Command | Mapping[str, Any]) -> Draft:
-    if isinstance(command, Command):
-        return Draft(command.type, command)
-    if isinstance(command, Mapping):
-        return parse(command)
-    message = f"an envelope must be a JSON object with a type, not {shown(command)}"
-    return Draft("", None, envelope=(violation("ENV-01", "OMS-VAL-004", "type", message),))

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, time, timedelta
 from oms_engine.domain.catalogue import violation
 from oms_engine.domain.model import Order
 from oms_engine.domain.vocabulary import WORKING_STATES
-from oms_engine.engine import MAX_BATCH, Engine
+from oms_engine.engine import Engine
 from oms_engine.errors import Refused, problem_of
+from oms_engine.executor import MAX_BATCH
 from oms_engine.record import instant_text
 from oms_engine.results import Outcome
 

@@ -3,9 +3,9 @@
 With a checkout of a released version in PYTHONPATH, `run` writes a file as that version did; `export`, with the present
 version, makes the archive of it:
 
-    git worktree add /tmp/released 555b00f
-    PYTHONPATH=/tmp/released python scripts/archive_events.py run /tmp/schema_2.db
-    PYTHONPATH=. python scripts/archive_events.py export /tmp/schema_2.db tests/data/events/schema_2.jsonl
+    git worktree add ../released 555b00f
+    PYTHONPATH=../released python scripts/archive_events.py run schema_2.db
+    PYTHONPATH=. python scripts/archive_events.py export schema_2.db tests/data/events/schema_2.jsonl
 
 An archive of a released version is never written anew: it is what that version wrote. `fold` writes what all archives
 lead to into `folded.jsonl`; a change there is a change of what old events mean, and has to be wanted.
@@ -18,6 +18,7 @@ import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from oms_engine import Engine, Page
 
@@ -106,7 +107,8 @@ def main() -> None:
     parser.add_argument("what", choices=["run", "load", "export", "fold"])
     parser.add_argument("files", nargs="+", type=Path)
     given = parser.parse_args()
-    {"run": run, "load": load, "export": export, "fold": fold}[given.what](*given.files)
+    work: Any = {"run": run, "load": load, "export": export, "fold": fold}[given.what]
+    work(*given.files)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ import hypothesis
 import pytest
 
 from knowledge_base import Library  # noqa: F401 - loaded once here, shared by every child
-from oms_engine import collecting, engine, workflows
+from oms_engine import collecting, engine, executor, workflows
 from oms_engine.domain import catalogue, commands, filters, lifecycle
 from oms_engine.domain.decider import allocation, evolve, order, tree
 from oms_engine.domain.events import OrderCancelled
@@ -296,9 +296,9 @@ def _read_without(rule_id: str) -> None:
         envelope, payload = (
             tuple(found for found in part if found.rule_id != rule_id) for part in (draft.envelope, draft.payload)
         )
-        return replace(draft, envelope=envelope, payload=payload)
+        return draft._replace(envelope=envelope, payload=payload)
 
-    engine.__dict__["parse"] = parse_all
+    executor.__dict__["parse"] = parse_all
 
 
 def _query_without(rule_id: str) -> None:

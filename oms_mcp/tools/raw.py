@@ -6,8 +6,8 @@ from mcp_types import CallToolResult
 from pydantic import Field, StrictBool
 
 from oms_engine.domain.catalogue import violation
-from oms_engine.engine import MAX_BATCH
 from oms_engine.errors import Refused, problem_of
+from oms_engine.executor import MAX_BATCH
 from oms_mcp.arguments import DryRun, Format, ToolSpec
 from oms_mcp.seam import Ctx, Out, answer, backend_of, session_of
 from oms_mcp.shapes import batch_wire

@@ -5,7 +5,7 @@ from typing import Any
 from unittest.mock import patch
 
 from benchmarks.figures import Figure, Scale, compared, take_turns
-from oms_engine import Engine, engine
+from oms_engine import Engine, executor
 from oms_engine.domain.rules.assets import classify
 from oms_engine.framework.orchestration import Task, TaskPipeline
 from oms_engine.workflows import PIPELINE, OrderTaskContext
@@ -20,7 +20,7 @@ WARM_UP = 50
 def parallel(scale: Scale) -> list[Figure]:
     """Create an order: EnrichOrder and RiskCheck as a parallel block, against the same two one after the other."""
     pipelines = _serial_and_block()
-    with _desk() as desk, patch.object(engine, "PIPELINE", PIPELINE):
+    with _desk() as desk, patch.object(executor, "PIPELINE", PIPELINE):
         variants = {name: partial(_preview, desk, pipeline) for name, pipeline in pipelines.items()}
         return compared(take_turns(variants, scale.rounds, WARM_UP), to="serial")
 
@@ -71,7 +71,7 @@ def _desk() -> Engine:
 
 def _preview(desk: Engine, pipeline: Pipeline) -> None:
     """Create one more order and take it back, so that each call does the same work."""
-    setattr(engine, "PIPELINE", pipeline)  # noqa: B010 - the engine takes it from workflows and does not export it
+    setattr(executor, "PIPELINE", pipeline)  # noqa: B010 - the executor takes it from workflows and does not export it
     result = desk.preview(_create(OPEN_ORDERS))
     assert result.ok, result  # noqa: S101 - as above
 

@@ -73,7 +73,7 @@ def test_an_imported_store_is_the_exported_one_row_by_row(chained: str) -> None:
     assert copy.rows(KEPT) == desk.rows(KEPT)
     assert lines_of(copy) == lines_of(desk)
     assert copy.engine.verify().sound
-    copy.engine._new_id = random_id
+    copy.engine._executor._new_id = random_id
     copy.fill("o1" if copy.order("o1").state == "LIVE" else "o2", "1")
     assert copy.engine.verify().sound
     assert (copy.engine.verify().chain is not None) == (chained == "on")
@@ -94,7 +94,7 @@ def test_a_chain_that_began_late_goes_on_where_it_was(tmp_path: Path) -> None:
     early.given("PART")
     early.engine.close()
     late = Desk(file, store__hashChain="on")
-    late.engine._new_id = random_id
+    late.engine._executor._new_id = random_id
     late.fill("o1", "100")
     copy = filled(lines_of(late))
     assert copy.rows(KEPT) == late.rows(KEPT)
@@ -285,7 +285,7 @@ def test_a_file_is_exported_as_at_one_moment_while_others_write(tmp_path: Path) 
     busy(desk)
     before = lines_of(desk)
     other = Desk(str(tmp_path / "oms.db"))
-    other.engine._new_id = random_id
+    other.engine._executor._new_id = random_id
 
     def write(done: int, _total: int) -> None:
         other.given("LIVE", orderId=f"w{done}", clOrdId=f"w{done}")

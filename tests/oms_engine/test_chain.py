@@ -56,7 +56,7 @@ def test_a_store_chains_from_where_it_was_asked_to(tmp_path: Path) -> None:
     first.given("LIVE")
     first.engine.close()
     second = Desk(file, store__hashChain="on")
-    second.engine._new_id = random_id
+    second.engine._executor._new_id = random_id
     second.fill("o1", "100")
     second.fill("o1", "200")
     assert hashes(second) == computed(second, first=4)
@@ -69,12 +69,12 @@ def test_a_process_that_says_nothing_goes_on_with_the_chain(tmp_path: Path) -> N
     early = Desk(file)
     early.given("LIVE")
     chaining = Desk(file, store__hashChain="on")
-    chaining.engine._new_id = random_id
+    chaining.engine._executor._new_id = random_id
     chaining.fill("o1", "100")
     early.fill("o1", "200")
     chaining.fill("o1", "100")
     late = Desk(file)
-    late.engine._new_id = random_id
+    late.engine._executor._new_id = random_id
     late.fill("o1", "100")
     assert hashes(late) == computed(late, first=4)
     assert [position for position, _ in hashes(late)] == [4, 5, 6, 7]

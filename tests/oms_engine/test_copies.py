@@ -22,7 +22,7 @@ def desk(tmp_path: Path) -> Desk:
     desk = Desk(str(tmp_path / "oms.db"))
     for state in ("PART", "FILLED", "CXL"):
         desk.given(state)
-    desk.engine._new_id = random_id
+    desk.engine._executor._new_id = random_id
     return desk
 
 
@@ -72,7 +72,7 @@ def test_writers_go_on_and_the_copy_is_as_at_its_beginning(
 ) -> None:
     monkeypatch.setattr(copies, "_PAGES", 3)
     other = Desk(str(tmp_path / "oms.db"))
-    other.engine._new_id = random_id
+    other.engine._executor._new_id = random_id
     before, written = desk.rows(), []
 
     def write(_done: int, _total: int) -> None:

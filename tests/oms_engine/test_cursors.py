@@ -55,7 +55,7 @@ class Ticks:
 
 def _market() -> Desk:
     desk = filled_market()
-    desk.engine._clock = Ticks(desk.clock)
+    desk.engine._executor._clock = Ticks(desk.clock)
     return crowd(desk)
 
 

@@ -23,7 +23,8 @@ from oms_engine.domain.events import (
 from oms_engine.domain.lifecycle import MACHINES
 from oms_engine.domain.model import Lot, ReplaceTerms
 from oms_engine.domain.vocabulary import Direction, OrdRejReason
-from oms_engine.engine import MAX_BATCH, random_id, utc_now
+from oms_engine.engine import random_id, utc_now
+from oms_engine.executor import MAX_BATCH
 from oms_engine.storage.event_store import EventStore
 from oms_engine.unit_of_work import UnitOfWork
 from tests.oms_engine.desk import START, Desk
@@ -83,7 +84,7 @@ def test_settings_that_this_store_does_not_let_us_set_are_refused(tmp_path: Path
 
 
 def test_what_makes_ids_may_ask_the_engine(desk: Desk) -> None:
-    desk.engine._new_id = lambda prefix: f"{prefix}-{desk.engine.counts()['events']}"
+    desk.engine._executor._new_id = lambda prefix: f"{prefix}-{desk.engine.counts()['events']}"
     assert [desk.create(orderId=None).id for _ in range(2)] == ["ORD-0", "ORD-2"]
 
 
@@ -222,7 +223,7 @@ def test_an_internal_error_tells_nothing_of_the_inside(desk: Desk) -> None:
         raise RuntimeError("/etc/secret")
 
     order = desk.asked(orderId=None)
-    desk.engine._new_id = broken
+    desk.engine._executor._new_id = broken
     problem = desk.refused("OrderCreateCmd", order=order, commandId="K1")
     assert (problem.error_code, problem.status, problem.retryable) == ("OMS-SYS-001", 500, False)
     assert problem.detail == "an internal error; nothing was changed"
@@ -250,7 +251,7 @@ def test_a_broken_invariant_is_an_internal_error_and_rolls_back(desk: Desk) -> N
 def _broken(desk: Desk, order_id: str, event: Event) -> list[str]:
     """What an event would break that no command of ours makes happen to this order."""
     stamp = Stamp(command_id="K", correlation_id="K", causation_id="K", actor="S1", recorded_at=START)
-    unit = UnitOfWork(desk.engine._store, [], desk.engine._rate, dry_run=True)
+    unit = UnitOfWork(desk.engine._store, [], desk.engine._executor.rate, dry_run=True)
     book = Book(unit, stamp, 1, MACHINES["standard"], Settings())
     assert broken_invariants(book) == []
     book.record(order_id, event)
@@ -305,6 +306,6 @@ def test_counts_count(desk: Desk) -> None:
 def test_an_engine_can_stand_on_a_store_of_its_own_making() -> None:
     store = EventStore.open()
     desk = Desk()
-    engine = Engine(store, settings=Settings(), clock=desk.clock, new_id=desk.engine._new_id)
+    engine = Engine(store, settings=Settings(), clock=desk.clock, new_id=desk.engine._executor._new_id)
     assert engine.execute({"type": "OrderCreateCmd", "order": desk.asked()}).ok
     engine.close()

@@ -205,11 +205,11 @@ def test_what_is_refused_or_repeated_changes_nothing(sequence: list[Envelope]) -
 def test_a_preview_changes_nothing_and_answers_what_would_happen(sequence: list[Envelope]) -> None:
     desk = Desk()
     for envelope in sequence:
-        before, now, last = desk.rows(), desk.clock.now, dict(desk.engine._new_id.last)  # type: ignore[attr-defined]
+        before, now, last = desk.rows(), desk.clock.now, dict(desk.engine._executor._new_id.last)  # type: ignore[attr-defined]
         seen = desk.engine.run(envelope, dry_run=True)
         assert desk.rows() == before
         desk.clock.now = now
-        desk.engine._new_id.last = last  # type: ignore[attr-defined] # the ids of the desk
+        desk.engine._executor._new_id.last = last  # type: ignore[attr-defined] # the ids of the desk
         done = desk.engine.run(envelope)
         assert (seen.before, seen.after, seen.dry_run, done.dry_run) == (done.before, done.after, True, False)
         preview, result = without_times(seen.result), without_times(done.result)

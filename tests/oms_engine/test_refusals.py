@@ -237,7 +237,7 @@ def test_a_file_that_is_replaced_while_it_is_open_is_told(tmp_path: Path) -> Non
     path = tmp_path / "oms.db"
     desk = Desk(str(path))
     desk.given("LIVE")
-    desk.engine._new_id = random_id
+    desk.engine._executor._new_id = random_id
     path.unlink()
     for side in ("-wal", "-shm"):
         Path(f"{path}{side}").unlink()

@@ -386,7 +386,7 @@ def test_a_commit_of_the_engine_wakes_the_relay() -> None:
         relay.stop()
         thread.join(20)
         assert not thread.is_alive()
-    assert desk.engine._listeners == []
+    assert desk.engine._executor.listeners == []
     desk.engine.close()
 
 

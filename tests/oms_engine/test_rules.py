@@ -522,7 +522,7 @@ def _envelope(kind: str, fields: Changes) -> Changes:
 def _facts(desk: Desk, command: Command) -> Facts[Any]:
     """What the rules of a command look at, as the pipeline collects it."""
     caller = Caller(
-        ledger=UnitOfWork(desk.engine._store, [], desk.engine._rate, dry_run=True),
+        ledger=UnitOfWork(desk.engine._store, [], desk.engine._executor.rate, dry_run=True),
         settings=Settings(),
         machine=MACHINES["standard"],
         now=START,
@@ -594,7 +594,7 @@ def test_a_fill_without_an_execution_is_refused(desk: Desk) -> None:
 
 
 def test_an_order_without_any_session_is_refused(desk: Desk) -> None:
-    desk.engine.session_id = " "
+    desk.engine._executor._session_id = " "
     _told(desk.refused("OrderCreateCmd", order=desk.asked()), "ORD-05", VAL3, "sessionId")
     assert desk.do("OrderCreateCmd", order=desk.asked(), sessionId="mine").ok
     assert desk.engine.execute({"type": "OrderCreateCmd", "order": desk.asked()}, session_id="caller").ok

@@ -253,7 +253,7 @@ def test_a_raised_schema_version_drops_the_old_snapshots_and_new_ones_are_made(
         connection.commit()
     monkeypatch.setattr(snapshots, "SCHEMA_VERSION", 2)
     again = Desk(path, snapshotEvery=3)
-    again.engine._new_id = desk.engine._new_id
+    again.engine._executor._new_id = desk.engine._executor._new_id
     assert kept(again.engine._store.connection) == {}
     again.ok("OrderCancelCmd", orderId=order_id)
     assert again.engine.state_at(order_id, 4) == before

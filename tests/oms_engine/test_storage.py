@@ -89,7 +89,7 @@ def test_a_file_keeps_everything_until_it_is_opened_again(tmp_path: Path) -> Non
     assert (second.rows(), second.order(order_id), second.engine.executions(order_id)) == before
     assert (second.engine.mode, Desk().engine.mode) == ("file", "sandbox")
     assert second.engine._store.connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
-    second.engine._new_id = first.engine._new_id
+    second.engine._executor._new_id = first.engine._executor._new_id
     second.fill(order_id, "700")
     second.engine.close()
 

@@ -103,7 +103,7 @@ def test_verifying_writes_nothing_and_writers_go_on(file: Path) -> None:
     assert file.read_bytes() == before
     with Engine.open(str(file)) as engine:
         other = Desk(str(file))
-        other.engine._new_id = random_id
+        other.engine._executor._new_id = random_id
 
         def write(_done: int, _total: int) -> None:
             other.given("LIVE", orderId=f"w{other._requests}", clOrdId=f"w{other._requests}")
