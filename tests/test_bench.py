@@ -60,7 +60,7 @@ def test_every_benchmark_tells_what_is_promised_and_whether_it_was_met(tmp_path:
     )
     assert list(promised["queries"].values()).count("at most 20") == 8
     assert list(promised["queries"].values()).count("at most 50") == 9
-    assert list(promised["queries"].values()).count("at most 1.5") == 1
+    assert {"at most 1.5", "at most 1.1"} <= set(promised["queries"].values())
     assert promised["rebuild"] == {"rebuild / scan + json.loads": "at least 0.9"}
     for line in found.values():
         for figure in line["figures"]:

@@ -5,6 +5,8 @@ A file is made once and kept for the next run, under a name that changes with th
 """
 
 import hashlib
+import os
+import random
 import sqlite3
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,7 +20,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import track
 
-from benchmarks.lifecycle import Json, Ticking, check, life, symbol_of
+from benchmarks.lifecycle import ACCOUNTS, SYMBOLS, Json, Ticking, check, life
 from oms_engine import Engine
 from oms_engine.domain.decider.streams import fold_stream
 from oms_engine.domain.events import StoredEvent
@@ -39,10 +41,12 @@ def filled(orders: int) -> Path:
     made_of = hashlib.sha256((CURRENT + KINDS + Path(__file__).read_text()).encode()).hexdigest()[:12]
     path = Path(tempfile.gettempdir()) / f"oms-bench-{orders}-{made_of}.db"
     if not path.exists():
-        partial = path.with_suffix(".partial")
-        partial.unlink(missing_ok=True)
-        fill(partial, orders)
-        partial.replace(path)
+        partial = path.with_suffix(f".{os.getpid()}.partial")
+        try:
+            fill(partial, orders)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
     return path
 
 
@@ -65,13 +69,14 @@ def fill(path: Path, orders: int) -> None:
 
 
 def _insert(connection: sqlite3.Connection, orders: int) -> None:
-    originals = {kind: _original(kind) for kind in set(KINDS)}
+    originals = {kind: _original(kind) for kind in sorted(set(KINDS))}
     positions = count(1)
+    chance = random.Random(4)  # noqa: S311 - the same orders in every file
     for first in track(range(0, orders, AT_ONCE), f"{orders:,} orders", console=_console(), transient=True):
         rows = Rows()
         events: list[StoredEvent] = []
         for number in range(first, min(first + AT_ONCE, orders)):
-            its = list(_copies(originals[KINDS[number % len(KINDS)]], number, positions))
+            its = list(_copies(originals[chance.choice(KINDS)], number, positions, chance))
             state = fold_stream(its[0].stream_id, its)
             assert state is not None  # noqa: S101 - an order has events
             rows.add(its, state)
@@ -95,9 +100,18 @@ def _original(kind: str) -> list[StoredEvent]:
         return engine.events()
 
 
-def _copies(original: Sequence[StoredEvent], number: int, positions: Iterator[int]) -> Iterator[StoredEvent]:
+def _copies(
+    original: Sequence[StoredEvent], number: int, positions: Iterator[int], chance: random.Random
+) -> Iterator[StoredEvent]:
     """The events of another order of this kind."""
     later = number * SECOND
+    own = {
+        "order_id": f"O-{number}",
+        "root_order_id": f"O-{number}",
+        "account": f"ACC-{chance.randrange(ACCOUNTS)}",
+        "symbol": f"SYM{chance.randrange(SYMBOLS):03}",
+        "price": Decimal(chance.randrange(5_000, 15_000)) / 100,
+    }
     for stored in original:
         yield stored.but(
             position=next(positions),
@@ -105,20 +119,13 @@ def _copies(original: Sequence[StoredEvent], number: int, positions: Iterator[in
             command_id=f"{stored.command_id}-{number}",
             correlation_id=f"{stored.correlation_id}-{number}",
             causation_id=f"{stored.causation_id}-{number}",
-            payload=stored.payload.but(**dict(_own(stored.payload, number))),
+            payload=stored.payload.but(**dict(_changes(stored.payload, own, number))),
             recorded_at=stored.recorded_at + later,
         )
 
 
-def _own(payload: Any, number: int) -> Iterator[tuple[str, object]]:  # noqa: ANN401 - any event
+def _changes(payload: Any, own: Json, number: int) -> Iterator[tuple[str, object]]:  # noqa: ANN401 - any event
     """What an order has of its own in an event."""
-    own = {
-        "order_id": f"O-{number}",
-        "root_order_id": f"O-{number}",
-        "account": f"ACC-{number * 7919 % 1_000}",
-        "symbol": symbol_of(number),
-        "price": Decimal(5_000 + number * 7919 % 10_000) / 100,
-    }
     for name, value in own.items():
         if getattr(payload, name, None) is not None:
             yield name, value

@@ -1,5 +1,6 @@
 """How long does a page of 20 take among very many orders, against the lookup of one order by its key?"""
 
+import os
 import random
 import sqlite3
 import subprocess
@@ -30,6 +31,7 @@ MEDIAN = ("at most", 20.0)
 TAIL = ("at most", 50.0)
 DEEP = ("at most", 1.5)
 START = ("at most", 50.0)
+BOUNDED = ("at most", 1.1)
 
 LOOKUP = f"SELECT {', '.join(ORDERS.columns)} FROM orders WHERE order_id = ?"  # noqa: S608 - own names
 NEWEST = "createdAt,DESC"
@@ -85,8 +87,7 @@ def queries(scale: Scale) -> list[Figure]:
         figures = [Figure.of("lookup by key", "us", base), *_pages(took, median(base))]
         figures += _far(engine, scale)
     figures += _start_up(path, max(2, scale.rounds // 10))
-    figures.append(_memory(path))
-    return figures
+    return [*figures, *_memory(path, kept=min(1_000, scale.orders // 40))]
 
 
 def _ask(engine: Engine, connection: sqlite3.Connection, scale: Scale, chance: random.Random) -> Rounds:
@@ -125,12 +126,10 @@ def _pages(took: Rounds, base: float) -> Iterator[Figure]:
 def _far(engine: Engine, scale: Scale) -> list[Figure]:
     """The page a cursor leads to far behind, against the first."""
     ask = partial(engine.query, where=["state=FILLED"], sort=NEWEST, size=PAGE)
+    full = (engine.query(where=["state=FILLED"], size=PAGE).page.total_pages or 2) - 1
     cursor, number = "*", 1
-    while number < FAR:
-        following = ask(cursor=cursor).next_cursor
-        if not following:
-            break
-        cursor, number = following, number + 1
+    while number < min(FAR, full):
+        cursor, number = ask(cursor=cursor).next_cursor or "*", number + 1
     first, far = ([_timed(partial(ask, cursor=at))[0] for _ in range(scale.rounds)] for at in ("*", cursor))
     return [
         Figure.of("page 1 of FILLED", "us", first),
@@ -157,8 +156,20 @@ def _start_up(path: Path, rounds: int) -> list[Figure]:
     ]
 
 
-WALK = """
+NEEDED = """
 import resource, sys
+from pathlib import Path
+
+def needed(what):
+    status = Path("/proc/self/status")
+    if not status.exists():  # where there is only the peak
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024 ** 2
+    return int(next(line.split()[1] for line in status.read_text().splitlines() if line.startswith(what))) / 1_024
+"""
+
+READ = (
+    NEEDED
+    + """
 from oms_engine import Engine
 with Engine.open(sys.argv[1]) as engine:
     cursor, pages = "*", 0
@@ -166,15 +177,47 @@ with Engine.open(sys.argv[1]) as engine:
         cursor, pages = engine.query(size=20, cursor=cursor).next_cursor, pages + 1
     for after in range(0, 200_000, 500):
         engine.events(after=after)
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+print(needed("VmHWM"))
 """
+)
+
+WRITE = (
+    NEEDED
+    + """
+from benchmarks.lifecycle import execute_in_batches, lives
+from oms_engine import Engine
+kept = int(sys.argv[2])
+with Engine.open(sys.argv[1], settings={"store.cachedStreams": kept}) as engine:
+    for step in range(6):
+        execute_in_batches(engine, lives(step * kept, kept))
+        if step in (1, 5):
+            print(needed("VmRSS"))
+"""
+)
 
 
-def _memory(path: Path) -> Figure:
-    """What a process needs that reads 2,000 pages of orders and 200,000 events."""
-    done = subprocess.run([sys.executable, "-c", WALK, path], capture_output=True, text=True, check=True)
-    kilo = 1 if sys.platform == "darwin" else 1_024  # where a process counts bytes, and where kibibytes
-    return Figure.of("peak memory of a process that reads", "MB", [int(done.stdout) * kilo / 1_000_000])
+def _memory(path: Path, kept: int) -> list[Figure]:
+    """What a process needs that reads much, and one that writes more orders than it may remember."""
+    with TemporaryDirectory(prefix="oms-bench-") as folder:
+        (peak,) = _run(READ, path)
+        twice, six_times = _run(WRITE, Path(folder) / "written.db", str(kept))
+    return [
+        Figure.of("memory: 2,000 pages and 200,000 events are read", "MiB", [peak]),
+        Figure.of(f"memory: {2 * kept:,} orders are written, {kept:,} remembered", "MiB", [twice]),
+        Figure.of(f"memory: {6 * kept:,} orders / {2 * kept:,}", "x", [six_times / twice], BOUNDED),
+    ]
+
+
+def _run(program: str, *arguments: str | Path) -> list[float]:
+    """The numbers that a process prints."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[1])},
+    )
+    return [float(line) for line in done.stdout.splitlines()]
 
 
 def _timed(call: Callable[[], T]) -> tuple[float, T]:
