@@ -245,6 +245,12 @@ def shown(value: object) -> str:
     return json.dumps(cut, ensure_ascii=True) if isinstance(value, str) else cut
 
 
+def in_one_line(error: BaseException) -> str:
+    """An exception as it is kept with what it stopped: its kind and its words, in characters that can be stored."""
+    words = f"{type(error).__name__}: {error}".encode("utf-8", "backslashreplace").decode()
+    return " ".join(words.split())
+
+
 def _as_json(value: object) -> str:
     try:
         return json.dumps(value, default=str)

@@ -79,8 +79,9 @@ class GroupCommit(Generic[A, R]):
         while taken := self._take():
             try:
                 answers = self._write([waiting.asked for waiting in taken])
-            except Exception as error:  # noqa: BLE001 - whoever waits is told; the thread goes on for the next ones
-                self._hand_over(taken, [error] * len(taken), _fail)
+            except BaseException as error:  # noqa: BLE001 - whoever waits is told; the thread goes on for the next ones
+                told = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__} while writing")
+                self._hand_over(taken, [told] * len(taken), _fail)
             else:
                 self._hand_over(taken, answers, _answer)
 

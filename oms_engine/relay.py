@@ -12,7 +12,7 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple, Self
 
 from oms_engine.destinations import Called, Destination, JsonLines, Printed, ReaderGone, Receive
-from oms_engine.errors import StoreBusy
+from oms_engine.errors import StoreBusy, StoreUnavailable, in_one_line
 from oms_engine.storage.outbox import Clock, Delivery, Failure, Outbox, SinkRow
 from oms_engine.storage.sinks import FILE, STDOUT, Sinks
 
@@ -48,7 +48,11 @@ class Round(NamedTuple):
 
 
 class Relay:
-    """Delivers the messages of a store to its sinks. Use it as a context manager, or call `close`."""
+    """Delivers the messages of a store to its sinks. Use it as a context manager, or call `close`.
+
+    Attributes:
+        stuck: Sinks for which messages of earlier events cannot be made, and why.
+    """
 
     def __init__(
         self,
@@ -89,6 +93,7 @@ class Relay:
         self._lease = lease
         self._end: Callable[[], None] = _nothing
         self._open: dict[str, tuple[SinkRow, Destination]] = {}
+        self.stuck: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -158,16 +163,26 @@ class Relay:
         return [sink.name for sink in self._mine() if self._destination(sink) is None]
 
     def round(self) -> Round:
-        """One batch for every sink."""
+        """One batch for every sink; one that cannot go on does not hold up the others, see `stuck`."""
         done = Round()
         for sink in self._mine():
             destination = self._destination(sink)
-            if destination is not None:
-                if not sink.complete:
-                    self._sinks.fill(sink.name)
-                    done = done.plus(Round(filled=1))
+            if destination is not None and self._filled(sink):
+                done = done.plus(Round(filled=not sink.complete))
                 done = done.plus(self._batch(sink, destination))
         return done
+
+    def _filled(self, sink: SinkRow) -> bool:
+        """Make some more messages of earlier events, where any are missing; could they be made?"""
+        self.stuck.pop(sink.name, None)
+        if sink.complete:
+            return True
+        try:
+            self._sinks.fill(sink.name)
+        except StoreUnavailable as error:
+            self.stuck[sink.name] = str(error)
+            return False
+        return True
 
     def _mine(self) -> list[SinkRow]:
         return [sink for sink in self._sinks.all() if not self._only or sink.name in self._only]
@@ -222,7 +237,7 @@ def _hand_over(
     except ReaderGone:
         raise
     except Exception as error:  # noqa: BLE001 - whatever a sink raises is a message that was not delivered
-        failures[delivery.key] = Failure(delivery, _words(error))
+        failures[delivery.key] = Failure(delivery, in_one_line(error))
     else:
         sent.append(delivery)
 
@@ -233,11 +248,7 @@ def _made_to_last(destination: Destination, sent: list[Delivery], failures: dict
         destination.flush()
     except Exception as error:  # noqa: BLE001 - as above
         for delivery in reversed(sent):
-            failures[delivery.key] = Failure(delivery, _words(error))
+            failures[delivery.key] = Failure(delivery, in_one_line(error))
         destination.close()
         return []
     return sent
-
-
-def _words(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"

@@ -1,5 +1,6 @@
 """What happened? The events of an order: facts and deltas, never a full object."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from pydantic import Field, SerializeAsAny
@@ -361,3 +362,11 @@ def stream_of(order_id: str) -> str:
 def quote_stream_of(quote_req_id: str) -> str:
     """The stream that holds the events of a quote request and of its quotes."""
     return f"quote-{quote_req_id}"
+
+
+def by_stream(events: Iterable[StoredEvent]) -> dict[str, list[StoredEvent]]:
+    """The events of each stream, the streams in the order of their first event."""
+    streams: dict[str, list[StoredEvent]] = {}
+    for stored in events:
+        streams.setdefault(stored.stream_id, []).append(stored)
+    return streams

@@ -14,9 +14,13 @@ from oms_engine.domain.events import (
     ExecutionCreated,
     ExecutionWhacked,
     StoredEvent,
+    by_stream,
 )
-from oms_engine.domain.model import OrderState, QuoteRequestState, StreamState
+from oms_engine.domain.model import Execution, Order, OrderState, QuoteRequestState, StreamState
 from oms_engine.record import instant_text
+
+Subject = Order | Execution | QuoteRequestState
+"""What a message is about: an order, an execution, or a quote request with its quotes."""
 
 ORDER_EVENTS = "order-events"
 EXECUTION_EVENTS = "execution-events"
@@ -89,11 +93,8 @@ def messages_of(events: Sequence[StoredEvent], states: Mapping[str, StreamState]
         events: All events of the command.
         states: Each of their streams after them.
     """
-    by_stream: dict[str, list[StoredEvent]] = {}
-    for stored in events:
-        by_stream.setdefault(stored.stream_id, []).append(stored)
     made: list[Message] = []
-    for stream_id, its_events in by_stream.items():
+    for stream_id, its_events in by_stream(events).items():
         match states[stream_id]:
             case OrderState() as after:
                 made.append(

@@ -177,6 +177,7 @@ def _pair(left: Rule[T], right: Rule[T], *, decisive: bool) -> Rule[T]:
             "description": f"{left.description} {word} {right.description}",
             "inputs": tuple(dict.fromkeys(left.reads + right.reads)),
             "applies": None,
+            "needs": tuple(name for name in left.needs if name in right.needs),
         },
         left=left,
         right=right,

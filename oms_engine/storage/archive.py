@@ -183,6 +183,16 @@ def import_archive(
         connection = store.connection
         if connection.execute("SELECT 1 FROM events UNION ALL SELECT 1 FROM commands").fetchone():
             raise StoreUnavailable("the store is not empty; an export is imported into a new file")
+        if connection.execute("SELECT 1 FROM sinks").fetchone():
+            raise StoreUnavailable(
+                "the store has sinks, which would not hear of what is imported; import into a new file, and register "
+                "them there from position 0"
+            )
+        if chained_from(connection) is not None:
+            raise StoreUnavailable(
+                "the store chains its events already; import into a new file without store.hashChain: an export brings "
+                "its own chain along, and another one can begin behind it"
+            )
         header = reader.header()
         if "chainFrom" in header:
             begin(connection, header["chainFrom"])

@@ -79,8 +79,3 @@ def release(connection: sqlite3.Connection, projection: str, stream_id: str | No
 def last_position(connection: sqlite3.Connection) -> int:
     """The position of the last event; 0 in an empty store."""
     return int(connection.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()[0])
-
-
-def said(error: Exception) -> str:
-    """An error in one line, as it is kept."""
-    return f"{type(error).__name__}: {error}"[:MAX_ERROR]

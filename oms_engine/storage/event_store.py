@@ -229,7 +229,7 @@ class EventStore:
         self._writer: int | None = None
         self._head = _NOTHING
         self._found = _NOTHING
-        self._released: Head | None = None
+        self._is_kept = False
         self._committed: dict[str, StreamState] = {}
         self._current: set[str] = set()
         self._open: dict[str, StreamState | None] | None = None
@@ -368,8 +368,8 @@ class EventStore:
         try:
             self._writer = self._open = None
             self._trial.clear()
+            self._head = self._found  # also where SQLite has rolled back by itself
             if self.connection.in_transaction:
-                self._head = self._found
                 self.connection.execute("ROLLBACK")
         finally:
             self._lock.release()
@@ -396,13 +396,13 @@ class EventStore:
     def savepoint(self) -> Iterator[None]:
         """A part of a transaction that is rolled back alone unless `release` was called."""
         before = self._head
-        self._released = None
+        self._is_kept = False
         self.connection.execute("SAVEPOINT command")
         try:
             yield
         finally:
             self._trial.clear()
-            if self._released is None:
+            if not self._is_kept:
                 self._head = before
                 if not self.connection.in_transaction:
                     raise StoreRolledBack(
@@ -415,7 +415,7 @@ class EventStore:
     def release(self) -> None:
         """Keep what the open savepoint wrote; its block then has nothing left to roll back."""
         self.connection.execute("RELEASE command")
-        self._released = self._head
+        self._is_kept = True
         if self._open is not None:
             self._open.update(self._trial)
         self._trial.clear()

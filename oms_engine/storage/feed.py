@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 from oms_engine.domain.events import StoredEvent, quote_stream_of, stream_of
 from oms_engine.domain.filters import Query
+from oms_engine.domain.messages import Subject
 from oms_engine.domain.model import Execution, Order, OrderState, QuoteRequest, QuoteRequestState, StreamState
 from oms_engine.errors import StoreUnavailable
 from oms_engine.record import Record
 from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.queries import every
 
-Subject = Order | Execution | QuoteRequestState
 Found = tuple[int, Subject]
 """Something that can be followed, with the version of its stream."""
 

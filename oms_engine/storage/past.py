@@ -10,14 +10,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple, NoReturn
 
 from pydantic_core import PydanticCustomError
 
 from oms_engine.domain.catalogue import violation
-from oms_engine.domain.decider.streams import fold_stream
 from oms_engine.domain.events import quote_stream_of, stream_of
 from oms_engine.domain.model import OrderState, QuoteRequestState, SettingsState, StreamState
 from oms_engine.errors import Refused, problem_of, shown
@@ -25,7 +23,7 @@ from oms_engine.record import instant_text, parse_instant, plain
 from oms_engine.storage.event_store import SELECT_EVENTS, EventStore, looking_at, read_event
 from oms_engine.storage.failures import TRANSLATED
 from oms_engine.storage.paths import times_ascend
-from oms_engine.storage.projections import Rows
+from oms_engine.storage.projections import fill
 from oms_engine.storage.schema import READ_MODEL_TABLES
 
 _POSITION = re.compile(r"p([0-9]{1,18})", re.ASCII)
@@ -44,8 +42,6 @@ _STREAMS = {
     "quotes": f"'{quote_stream_of('')}' || quote_req_id",
 }
 """Table of the read model -> the stream whose events wrote a row."""
-
-_STREAMS_AT_ONCE = 1_000
 
 
 class Moment(NamedTuple):
@@ -212,17 +208,7 @@ def _fold_what_changed(connection: sqlite3.Connection, position: int) -> None:
         connection.execute(f"CREATE TEMP TABLE {_FOLDED}{table} AS SELECT * FROM main.{table} WHERE 0")  # noqa: S608 - own names
     touched = "WHERE stream_id IN (SELECT stream_id FROM touched_since) ORDER BY stream_id, version"
     read = connection.execute(SELECT_EVENTS + touched)
-    rows = Rows(_FOLDED)
-    streams = groupby((read_event(row) for row in read), key=lambda stored: stored.stream_id)
-    for number, (stream_id, stream) in enumerate(streams, 1):
-        events = list(stream)
-        state = fold_stream(stream_id, events)
-        assert state is not None  # noqa: S101 - a stream has at least one event
-        rows.add(events, state)
-        if number % _STREAMS_AT_ONCE == 0:
-            rows.write(connection)
-            rows = Rows(_FOLDED)
-    rows.write(connection)
+    fill(connection, (read_event(row) for row in read), _FOLDED)
 
 
 def _show_rows(connection: sqlite3.Connection) -> None:

@@ -27,6 +27,7 @@ from oms_engine.domain.events import (
     QuoteRejected,
     Share,
     StoredEvent,
+    by_stream,
 )
 from oms_engine.domain.filters import ENTITIES
 from oms_engine.domain.model import Allocation, OrderState, QuoteRequestState, ReplaceTerms, StreamState
@@ -84,10 +85,7 @@ def project(
         states: The streams with these events.
         before: The streams as the read model has them, as far as they are known: only what differs is written.
     """
-    by_stream: dict[str, list[StoredEvent]] = {}
-    for stored in events:
-        by_stream.setdefault(stored.stream_id, []).append(stored)
-    for stream_id, its_events in by_stream.items():
+    for stream_id, its_events in by_stream(events).items():
         was = before.get(stream_id)
         match states[stream_id]:
             case OrderState() as after:
@@ -349,15 +347,25 @@ def refill(connection: sqlite3.Connection) -> None:
     """Write the read model anew inside the transaction that is open, where nobody else uses the store."""
     for table in READ_MODEL_TABLES:
         connection.execute(f"DELETE FROM {table}")  # noqa: S608 - own names
-    rows = Rows()
-    by_stream = groupby(all_by_stream(connection), key=lambda stored: stored.stream_id)
-    for number, (stream_id, stream) in enumerate(by_stream, 1):
-        events = list(stream)
-        state = fold_stream(stream_id, events)
+    fill(connection, all_by_stream(connection))
+    note_times(connection)
+
+
+def fill(connection: sqlite3.Connection, events: Iterable[StoredEvent], prefix: str = "") -> None:
+    """Write the rows of whole streams inside the transaction that is open.
+
+    Args:
+        connection: Where to.
+        events: Stream by stream, each from its beginning.
+        prefix: Of the tables they are written to.
+    """
+    rows = Rows(prefix)
+    for number, (stream_id, stream) in enumerate(groupby(events, key=lambda stored: stored.stream_id), 1):
+        its_events = list(stream)
+        state = fold_stream(stream_id, its_events)
         assert state is not None  # noqa: S101 - a stream has at least one event
-        rows.add(events, state)
+        rows.add(its_events, state)
         if number % _STREAMS_AT_ONCE == 0:
             rows.write(connection)
-            rows = Rows()
+            rows = Rows(prefix)
     rows.write(connection)
-    note_times(connection)

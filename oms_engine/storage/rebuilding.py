@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 from oms_engine.domain.decider.streams import fold_stream
 from oms_engine.domain.events import StoredEvent
 from oms_engine.domain.model import StreamState
-from oms_engine.errors import StoreBusy
+from oms_engine.errors import StoreBusy, in_one_line
 from oms_engine.storage import checkpoints, snapshots
 from oms_engine.storage.checkpoints import Parked
 from oms_engine.storage.event_store import SELECT_EVENTS, TURN, EventStore, read_event, take_write_lock
@@ -119,7 +119,7 @@ def _load_step_by_step(
 
 def failed(stream_id: str, position: int, error: Exception) -> Parked:
     """A stream that has just failed for the first time; when is not known yet."""
-    return Parked(stream_id, position, checkpoints.said(error), 1, "")
+    return Parked(stream_id, position, in_one_line(error), 1, "")
 
 
 def loaded(streams: Iterable[Iterable[Row]], unreadable: list[Parked]) -> Iterator[Stream]:

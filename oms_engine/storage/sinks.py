@@ -14,7 +14,7 @@ from pydantic import Field
 
 from oms_engine.domain.catalogue import violation
 from oms_engine.domain.decider.streams import fold_stream
-from oms_engine.domain.events import StoredEvent
+from oms_engine.domain.events import StoredEvent, by_stream
 from oms_engine.domain.messages import TOPICS, messages_of
 from oms_engine.domain.model import StreamState
 from oms_engine.domain.rules.envelope import ID_FORM
@@ -68,8 +68,8 @@ class Sinks:
 
     def all(self) -> list[SinkRow]:
         """The sinks that are registered, by name."""
-        with self._store.reading():
-            return registered(self._store.connection)
+        with self._store.reading() as connection:
+            return registered(connection)
 
     def register(
         self,
@@ -119,8 +119,8 @@ class Sinks:
 
     def get(self, name: str) -> SinkRow:
         """A sink by its name; raises Refused (OMS-VAL-004) naming those that there are."""
-        with self._store.reading():
-            return require_sink(self._store.connection, name)
+        with self._store.reading() as connection:
+            return require_sink(connection, name)
 
     def register_default(self) -> None:
         """Keep messages for a sink that prints them, where nobody else listens."""
@@ -147,6 +147,7 @@ class Sinks:
         with self._store.writing():
             found = registered(self._store.connection, name)
             if not found or found[0].complete:
+                self._states.clear()
                 return False
             sink = found[0]
             start = self._first_of_command(sink.filled_to + 1)
@@ -179,11 +180,8 @@ class Sinks:
 
     def _states_after(self, events: Sequence[StoredEvent]) -> dict[str, StreamState]:
         """The streams of a command as they were after it; those used last are remembered for the next one."""
-        by_stream: dict[str, list[StoredEvent]] = {}
-        for stored in events:
-            by_stream.setdefault(stored.stream_id, []).append(stored)
         after: dict[str, StreamState] = {}
-        for stream_id, its_events in by_stream.items():
+        for stream_id, its_events in by_stream(events).items():
             version = its_events[0].version - 1
             before = self._states.pop(stream_id, None)
             if version and (before is None or before.version != version):
@@ -232,7 +230,7 @@ class Sinks:
     def status(self) -> list[SinkStatus]:
         """How every sink stands, by name."""
         with self._store.reading() as connection:
-            return [self._status(connection, sink) for sink in registered(self._store.connection)]
+            return [self._status(connection, sink) for sink in registered(connection)]
 
     def _status(self, connection: sqlite3.Connection, sink: SinkRow) -> SinkStatus:
         waiting, delayed, parked, erased, oldest = connection.execute(

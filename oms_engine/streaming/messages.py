@@ -6,12 +6,9 @@ from enum import StrEnum
 from typing import Any
 
 from oms_engine.domain.events import StoredEvent
-from oms_engine.domain.messages import EXECUTION_EVENTS, ORDER_EVENTS, QUOTE_EVENTS, Message, with_quotes
+from oms_engine.domain.messages import EXECUTION_EVENTS, ORDER_EVENTS, QUOTE_EVENTS, Message, Subject, with_quotes
 from oms_engine.domain.model import Execution, Order, OrderState, QuoteRequestState, StreamState
 from oms_engine.record import Record, instant_text
-
-Subject = Order | Execution | QuoteRequestState
-"""What a message is about: an order, an execution, or a quote request with its quotes."""
 
 ObjectId = tuple[str | None, str | None]
 """A key, and the execId of an execution."""

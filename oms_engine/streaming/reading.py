@@ -8,10 +8,10 @@ from typing import NamedTuple, Protocol
 from oms_engine.domain.decider.streams import fold_stream
 from oms_engine.domain.events import SETTINGS_STREAM, StoredEvent
 from oms_engine.domain.filters import Query
-from oms_engine.domain.messages import EXECUTION_EVENTS, ORDER_EVENTS, QUOTE_EVENTS, Message, messages_of
+from oms_engine.domain.messages import EXECUTION_EVENTS, ORDER_EVENTS, QUOTE_EVENTS, Message, Subject, messages_of
 from oms_engine.domain.model import StreamState
 from oms_engine.errors import StoreUnavailable
-from oms_engine.streaming.messages import Subject, subject_of
+from oms_engine.streaming.messages import subject_of
 
 CHUNK = 500
 """Events that are read at once; a command that is larger is still read as a whole."""

@@ -154,12 +154,15 @@ def run(
                 done = relay.run_once(_failures) if once else _run(relay)
             except ReaderGone as gone:
                 raise typer.Exit(REFUSED) from gone
-    wire = {"delivered": done.delivered, "failed": done.failed, "parked": done.parked}
+            stuck = dict(relay.stuck)
+    wire = {"delivered": done.delivered, "failed": done.failed, "parked": done.parked, "stuck": stuck}
     if as_json:
         terminal.print_json(wire)
     else:
         terminal.note(printing.delivered(wire))
-    if once and done.failed:
+        for name, why in stuck.items():
+            terminal.note(f"sink {name} cannot go on: {why}")
+    if once and (done.failed or stuck):
         raise typer.Exit(REFUSED)
 
 

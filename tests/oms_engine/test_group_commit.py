@@ -71,6 +71,22 @@ def test_a_write_that_fails_is_told_to_all_of_it_and_to_nobody_else() -> None:
     group.close()
 
 
+def test_a_listener_that_wants_to_end_the_program_ends_no_caller() -> None:
+    def leave(_: object) -> None:
+        raise SystemExit(3)
+
+    async def callers(engine: Engine) -> None:
+        engine.subscribe(leave)
+        with pytest.raises(RuntimeError, match="SystemExit while writing"):
+            await engine.submit(_create(1))
+        engine._executor.listeners.clear()
+        assert (await engine.submit(_create(2))).ok
+
+    with Engine.open() as engine:
+        asyncio.run(callers(engine))
+        assert engine.counts()["orders"] == 2
+
+
 def test_a_caller_that_stops_waiting_disturbs_nobody() -> None:
     gate = Gate()
     group: GroupCommit[int, str] = GroupCommit(gate.write)

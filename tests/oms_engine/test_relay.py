@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oms_engine import Refused
+from oms_engine import Refused, StoreError
 from oms_engine.destinations import JsonLines, Printed, ReaderGone
 from oms_engine.errors import StoreBusy
 from oms_engine.relay import LEASE, Relay, Round
@@ -540,3 +540,47 @@ def test_a_reader_that_is_gone_costs_no_attempt(told: Desk, monkeypatch: pytest.
     left = told.engine._store.connection.execute("SELECT version, attempts FROM outbox ORDER BY position").fetchall()
     assert left == [(3, 0), (4, 0), (5, 0)]
     Printed(io.StringIO()).close()
+
+
+def test_an_error_with_half_a_character_is_kept_as_any_other(told: Desk) -> None:
+    told.given("LIVE")
+
+    def refuse(_: Message) -> None:
+        raise OSError("cannot write \udcff.txt")
+
+    with relay_of(told, refuse) as relay:
+        assert relay.round().failed == 1
+    errors = told.engine._store.connection.execute("SELECT attempts, last_error FROM outbox ORDER BY id").fetchall()
+    assert errors[0] == (1, "OSError: cannot write \\udcff.txt")
+
+
+def test_a_sink_whose_earlier_messages_cannot_be_made_does_not_hold_up_another(told: Desk) -> None:
+    told.given("LIVE")
+    connection = told.engine._store.connection
+    (trigger,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'events_are_not_changed'").fetchone()
+    connection.execute("DROP TRIGGER events_are_not_changed")
+    connection.execute("UPDATE events SET schema_version = 2 WHERE position = 2")
+    connection.execute(trigger)
+    with pytest.raises(StoreError, match="upgrade oms-mcp"):
+        told.engine.sinks.register("late", from_position=0)
+    taken: list[Message] = []
+    with told.engine.relay({"default": taken.append, "late": taken.append}) as relay:
+        assert relay.run_once().delivered == 2
+        assert list(relay.stuck) == ["late"]
+        assert "upgrade oms-mcp" in relay.stuck["late"]
+    assert {message["topic"] for message in taken} == {"order-events"}
+
+
+def test_nobody_is_told_of_a_sink_before_it_is_registered(tmp_path: Path) -> None:
+    desk = Desk(str(tmp_path / "oms.db"))
+    store = desk.engine._store
+    seen: list[str] = []
+    with store.writing():
+        store.connection.execute(
+            "INSERT INTO sinks VALUES ('ghost', 'stdout', NULL, '{}', '2026-01-01T00:00:00.000000Z', 0, 0)"
+        )
+        other = threading.Thread(target=lambda: seen.extend(sink.name for sink in desk.engine.sinks.all()))
+        other.start()
+        other.join()
+    assert seen == []
+    desk.engine.close()

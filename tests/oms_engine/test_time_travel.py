@@ -13,7 +13,7 @@ from hypothesis import settings
 from oms_engine import Engine, Order, Refused
 from oms_engine.engine import PastEngine
 from oms_engine.record import instant_text
-from oms_engine.storage import past
+from oms_engine.storage import projections
 from oms_engine.storage.paths import TIMES_GO_BACK, note_times
 from oms_engine.storage.projections import refill
 from oms_engine.storage.schema import CURRENT, run_script
@@ -254,7 +254,7 @@ def test_a_long_stream_has_its_past_beside_its_snapshots(tmp_path: Path) -> None
 
 
 def test_what_changed_is_folded_in_portions(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(past, "_STREAMS_AT_ONCE", 2)
+    monkeypatch.setattr(projections, "_STREAMS_AT_ONCE", 2)
     orders = [desk.given("LIVE") for _ in range(5)]
     before = desk.rows(READ_MODEL)
     moment = f"p{desk.engine.counts()['events']}"

@@ -5,7 +5,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oms_engine.framework.validation import Rule, Severity, ValidationResult, Violation, validate
+from oms_engine.framework.validation import (
+    Checklist,
+    Rule,
+    Severity,
+    ValidationResult,
+    Violation,
+    chosen,
+    validate,
+)
 
 Subject = Mapping[str, int]
 FIELDS = ("price", "qty", "stop", "fee")
@@ -308,3 +316,32 @@ def test_collecting_all_is_checking_each_and_fail_fast_is_its_first(
     each = tuple(v for rule in catalogue if (v := rule.check(subject, malformed)) is not None)
     assert validate(catalogue, subject, malformed=malformed).violations == each
     assert validate(catalogue, subject, malformed=malformed, fail_fast=True).violations == each[:1]
+
+
+def needing(field: str) -> Rule[Subject]:
+    return replace(positive(field), needs=(field,))
+
+
+@given(subject=st.dictionaries(st.sampled_from(FIELDS), st.integers(-1, 1)), data=st.data())
+def test_rules_whose_field_is_not_given_are_left_out_without_a_difference(
+    subject: dict[str, int], data: st.DataObject
+) -> None:
+    rules = [needing(field) for field in FIELDS]
+    left, right = (data.draw(st.sampled_from(rules)) for _ in range(2))
+    rules += [left & right, left | right, left & PRICE, PRICE | left, ~left]
+    fewer = chosen(rules, set(subject))
+    assert len(fewer) <= len(rules)
+    assert validate(fewer, subject) == validate(rules, subject)
+    assert Checklist(fewer).validate(subject) == validate(rules, subject)
+
+
+def test_a_checklist_looks_at_what_is_malformed() -> None:
+    checklist = Checklist([PRICE, QTY])
+    assert ids(checklist.validate({"price": 0, "qty": 0}).violations) == ["price-positive", "qty-positive"]
+    assert ids(checklist.validate({"price": 0, "qty": 0}, {"price"}).violations) == ["qty-positive"]
+    assert checklist.validate({"price": 1, "qty": 1}).ok
+
+
+def test_a_checklist_of_composed_rules_says_what_they_say() -> None:
+    checklist = Checklist([PRICE & QTY])
+    assert ids(checklist.validate({"price": 1, "qty": 0}).violations) == ["qty-positive"]
