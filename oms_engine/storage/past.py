@@ -213,7 +213,7 @@ def _fold_what_changed(connection: sqlite3.Connection, position: int) -> None:
     touched = "WHERE stream_id IN (SELECT stream_id FROM touched_since) ORDER BY stream_id, version"
     read = connection.execute(SELECT_EVENTS + touched)
     rows = Rows(_FOLDED)
-    streams = groupby((read_event(row) for row in read), key=lambda stored: stored.stream_id)
+    streams = groupby((read_event(connection, row) for row in read), key=lambda stored: stored.stream_id)
     for number, (stream_id, stream) in enumerate(streams, 1):
         events = list(stream)
         state = fold_stream(stream_id, events)
