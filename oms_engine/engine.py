@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import Any, BinaryIO, NamedTuple, Self
 
 from oms_engine.destinations import Receive
 from oms_engine.domain.catalogue import violation
@@ -20,7 +20,7 @@ from oms_engine.domain.rules.envelope import ID_FORM
 from oms_engine.domain.rules.order import obstacles
 from oms_engine.domain.rules.settings import misspelt_roles
 from oms_engine.domain.vocabulary import State
-from oms_engine.errors import Refused, SettingsError, problem_of, shown
+from oms_engine.errors import Refused, SettingsError, StoreError, problem_of, shown
 from oms_engine.executor import BatchOutcome, Clock, Executor, NewId
 from oms_engine.projections import READ_MODEL, Projection, Projections, ProjectionStatus, RetryResult
 from oms_engine.relay import Pace, Relay, Wait
@@ -29,9 +29,10 @@ from oms_engine.settings import FIXED_AT_OPENING, Settings
 from oms_engine.storage.archive import Archived, export, import_archive
 from oms_engine.storage.chain import chained_from
 from oms_engine.storage.copies import Backup, Compacted, backup, compact, placed
+from oms_engine.storage.erasure import Erased, Request, erase
 from oms_engine.storage.event_store import MEMORY, EventStore
 from oms_engine.storage.feed import Feed
-from oms_engine.storage.outbox import Outbox
+from oms_engine.storage.outbox import Outbox, checked_reason
 from oms_engine.storage.past import Change, Moment, PastStore, changes_between, no_order, no_version
 from oms_engine.storage.projections import Progress, refill
 from oms_engine.storage.queries import (
@@ -42,11 +43,12 @@ from oms_engine.storage.queries import (
     read_tree,
     run,
 )
+from oms_engine.storage.sealing import sealed_from
 from oms_engine.storage.sinks import Sinks
 from oms_engine.storage.verify import Finding, Verification, verify, verify_stream
 from oms_engine.streaming.subscription import Subscription, Waits
 from oms_engine.streaming.tailer import Tailer
-from oms_engine.unit_of_work import Listener
+from oms_engine.unit_of_work import Listener, tell
 
 _WAITS = Waits()
 
@@ -59,6 +61,14 @@ def utc_now() -> datetime:
 def random_id(prefix: str) -> str:
     """An id nobody has: the prefix and 32 hexadecimal digits."""
     return f"{prefix}-{os.urandom(16).hex()}"
+
+
+class Erasure(NamedTuple):
+    """What was erased, the size of the file when it was compacted, and what is left to do."""
+
+    erased: Erased
+    compacted: Compacted | None
+    warnings: tuple[str, ...]
 
 
 class Engine:
@@ -135,6 +145,7 @@ class Engine:
         engine = cls(store, settings=held, clock=clock, new_id=new_id, session_id=session_id, waits=waits)
         try:
             engine._chain(chosen, starts=keep_settings)
+            engine._seal(chosen, starts=keep_settings)
             engine._own = {} if keep_settings else for_store
             engine._set(for_store)
             if keep_settings and chosen.outbox_enabled:
@@ -166,7 +177,26 @@ class Engine:
                 f"setting store.hashChain cannot be off: this store chains its events from position {first} on, and a "
                 "chain that stops would protect nothing; leave the setting out"
             )
-        self._opened_with = self._opened_with.with_changes({"store.hashChain": True})
+        self._hold("store.hashChain", value=True)
+
+    def _seal(self, chosen: Settings, *, starts: bool) -> None:
+        """Begin to seal personal data where it is asked for; where the file is sealed, it goes on."""
+        with self._store.reading() as connection:
+            first = sealed_from(connection)
+        if first is None and chosen.personal_data == "sealed" and starts:
+            first = self._store.start_sealing()
+        if first is None:
+            return
+        if chosen.given().get("store.personalData") == "plain":
+            raise SettingsError(
+                f"setting store.personalData cannot be plain: this store seals personal data from position {first} on, "
+                "and what is written in plain could never be erased; leave the setting out"
+            )
+        self._hold("store.personalData", value="sealed")
+
+    def _hold(self, name: str, *, value: object) -> None:
+        """A setting is what the file says, whatever this engine was opened with."""
+        self._opened_with = self._opened_with.with_changes({name: value})
         self._effective = (SettingsState(), self._opened_with)
 
     def _differences(self, wanted: Mapping[str, Any]) -> dict[str, Any]:
@@ -545,22 +575,28 @@ class Engine:
         return backup(self._store, Path(target), force=force, progress=progress)
 
     def export(
-        self, target: str | Path | BinaryIO, *, force: bool = False, progress: Progress = lambda _done, _all: None
+        self,
+        target: str | Path | BinaryIO,
+        *,
+        force: bool = False,
+        with_keys: bool = False,
+        progress: Progress = lambda _done, _all: None,
     ) -> Archived:
         """Write all events and commands as JSON Lines; writers go on.
 
         Args:
             target: A file, which takes its name when it is complete, or a stream of bytes.
             force: Replace a file that is there.
+            with_keys: Write the keys of a sealed store too; without them accounts and texts are null in a copy.
             progress: Told how many events were written, and how many there are.
 
         Raises:
             StoreError: The target is there or cannot be written; nothing was left behind.
         """
         if not isinstance(target, str | Path):
-            return export(self._store, target, progress)
+            return export(self._store, target, progress, with_keys=with_keys)
         with placed(Path(target), force=force) as partial, partial.open("wb") as lines:
-            return export(self._store, lines, progress)
+            return export(self._store, lines, progress, with_keys=with_keys)
 
     def import_archive(self, lines: Iterable[bytes], progress: Progress = lambda _done, _all: None) -> Archived:
         """Fill this store, which must be empty, from the lines of an export, in one transaction.
@@ -570,6 +606,64 @@ class Engine:
             StoreError: The store is not empty, or cannot be written.
         """
         return import_archive(self._store, lines, progress)
+
+    def erase(
+        self,
+        account: str,
+        *,
+        actor: str = "",
+        reason: str | None = None,
+        dry_run: bool = False,
+        compacts: bool = True,
+    ) -> Erasure:
+        """Destroy account and texts of every order and quote request of an account, for good.
+
+        Its key is destroyed, so nothing that it sealed can be read again; rows, snapshots and waiting messages lose
+        the values in the same transaction. Backups and exports made before keep theirs.
+
+        Args:
+            account: The account. The event that tells of the erasure does not name it.
+            actor: Who erases; the session of this engine when not given.
+            reason: Why, in 1 to 500 characters, without saying who. It is kept.
+            dry_run: Tell what would be erased, and change nothing.
+            compacts: Afterwards write the file anew, so that no unused page holds the values; False leaves that to
+                `compact`.
+
+        Raises:
+            Refused: OMS-VAL-004 the store is not sealed, the account is unknown, its data stands in plain, or the
+                reason is none; OMS-STATE-002 it has open orders. Nothing was changed.
+            StoreError: The store could not be written; nothing was erased.
+        """
+        told = None if reason is None else checked_reason(reason)
+        request = Request(account, self._new_id("CMD"), actor or self.session_id, told, self._clock())
+        erased, event = erase(self._store, request, dry_run=dry_run)
+        if dry_run:
+            return Erasure(erased, None, ())
+        warnings = [*tell(self._executor.listeners, [event]), *self._rebuild_others()]
+        compacted = None
+        if compacts and not self._store.in_memory:
+            try:
+                compacted = self.compact()
+            except StoreError as error:
+                warnings.append(f"unused pages of the file may still hold the values: {error}; run oms compact later")
+            else:
+                if compacted.log_kept:
+                    warnings.append(
+                        "another program reads the log, which still holds the values; run oms compact later"
+                    )
+        return Erasure(erased, compacted, tuple(warnings))
+
+    def _rebuild_others(self) -> list[str]:
+        """Write the projections of programs anew, so that none keeps what was erased; tells of those that may."""
+        warnings = []
+        for each in self.projections():
+            if each.name == READ_MODEL:
+                continue
+            try:
+                self.rebuild(name=each.name)
+            except (Refused, StoreError) as error:
+                warnings.append(f"projection {each.name} may still hold the values, so rebuild it: {error}")
+        return warnings
 
     def compact(self) -> Compacted:
         """Give unused pages of the file back to the disk.

@@ -190,7 +190,7 @@ class _Own:
             before = self._before(store, stream_id, rows[0][2])
         except StoreError as error:
             return failed(stream_id, rows[0][0], error)
-        stream, unreadable = load(rows, before)
+        stream, unreadable = load(store.connection, rows, before)
         parked = self._deliver(store.connection, tables, stream, before) if stream else None
         if stream and not parked:
             self._remember(stream_id, stream.state)
@@ -208,6 +208,10 @@ class _Own:
         self._states.move_to_end(stream_id)
         if len(self._states) > _STATES:
             self._states.popitem(last=False)
+
+    def forget(self) -> None:
+        """Let go of the states that are remembered."""
+        self._states.clear()
 
     def _deliver(
         self, connection: sqlite3.Connection, tables: Tables, stream: Stream, state: StreamState | None
@@ -261,6 +265,7 @@ class Projections:
         self._store = store
         self._now: Callable[[], str] = lambda: instant_text(now())
         self._own: dict[str, _Own] = {}
+        store.when_erased(self._forget)
         self._follower: _Follower | None = None
 
     def add(self, projection: Projection) -> None:
@@ -279,6 +284,10 @@ class Projections:
                 checkpoints.release(connection, own.name)
                 self._store.commit()
         self._own[own.name] = own
+
+    def _forget(self) -> None:
+        for own in self._own.values():
+            own.forget()
 
     def _check_names(self, own: _Own) -> None:
         if not ID_FORM.fullmatch(own.name) or own.name == READ_MODEL:

@@ -1,5 +1,7 @@
 """How does an archive of events come to be? The commands of `commands.jsonl` are run, and what they write is exported.
 
+Those of `sealed.jsonl` follow, with personal data sealed; then the account GONE is erased.
+
 With a checkout of a released version in PYTHONPATH, `run` writes a file as that version did; `export`, with the present
 version, makes the archive of it:
 
@@ -42,13 +44,24 @@ def run(target: Path) -> None:
     target.unlink(missing_ok=True)
     ids = iter(range(1, 1_000_000))
     clock = _Clock()
-    with Engine.open(
-        str(target), clock=clock, new_id=lambda prefix: f"{prefix}-{next(ids)}", session_id="desk"
-    ) as engine:
-        for line in (EVENTS / "commands.jsonl").read_text(encoding="utf-8").splitlines():
-            result = engine.execute(json.loads(line))
-            if not result.ok:
-                sys.exit(f"{line}\n{result.message}")
+    for commands, settings in (("commands.jsonl", {}), ("sealed.jsonl", {"store.personalData": "sealed"})):
+        with Engine.open(
+            str(target),
+            settings=settings,
+            clock=clock,
+            new_id=lambda prefix: f"{prefix}-{next(ids)}",
+            session_id="desk",
+        ) as engine:
+            _execute(engine, EVENTS / commands)
+            if settings:
+                engine.erase("GONE", reason="asked for")
+
+
+def _execute(engine: Engine, commands: Path) -> None:
+    for line in commands.read_text(encoding="utf-8").splitlines():
+        result = engine.execute(json.loads(line))
+        if not result.ok:
+            sys.exit(f"{line}\n{result.message}")
 
 
 def load(script: Path, target: Path) -> None:
@@ -61,7 +74,7 @@ def load(script: Path, target: Path) -> None:
 def export(source: Path, target: Path) -> None:
     """Write the archive of a file; it is brought to the present schema first, which leaves its events as they are."""
     with Engine.open(str(source)) as engine:
-        engine.export(target)
+        engine.export(target, with_keys=True)
 
 
 def fold(target: Path) -> None:
@@ -92,6 +105,8 @@ def _told(engine: Engine, stream: str) -> dict[str, object]:
             asked = [f"quoteReqId={name}"]
             requests, quotes = (engine.query(entity=entity, where=asked) for entity in ("quote_request", "quote"))
             return {"requests": _wires(requests), "quotes": _wires(quotes)}
+        case "privacy":
+            return {"events": _wires(engine.query(entity="event", where=["streamId=privacy"]))}
         case _:
             prices = {symbol: str(price) for symbol, price in engine.posted_prices.items()}
             return {"values": engine.settings.given(), "prices": prices}

@@ -346,7 +346,12 @@ def test_the_list_of_settings_has_every_setting_with_its_default_and_an_example(
         assert Settings.of({key: value}) != Settings(), name
 
 
-GUIDES = ("guides/first-order.md", "guides/operate-and-recover.md", "guides/write-a-scenario.md")
+GUIDES = (
+    "guides/erase-personal-data.md",
+    "guides/first-order.md",
+    "guides/operate-and-recover.md",
+    "guides/write-a-scenario.md",
+)
 
 
 @pytest.mark.parametrize("guide", GUIDES)

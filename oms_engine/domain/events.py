@@ -1,6 +1,6 @@
 """What happened? The events of an order: facts and deltas, never a full object."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from pydantic import Field, SerializeAsAny
@@ -292,6 +292,18 @@ class ReferencePricePosted(Event):
     price: Exact
 
 
+class PersonalDataErased(Event):
+    """The key of an account was destroyed, and what it sealed is null from here on. The account is not named.
+
+    The counts tell how many orders and quote requests lost their personal data.
+    """
+
+    key_id: str
+    orders: int
+    quote_requests: int
+    reason: str | None = None
+
+
 EVENTS: dict[str, type[Event]] = {
     event.__name__: event
     for event in (
@@ -326,15 +338,43 @@ EVENTS: dict[str, type[Event]] = {
         QuoteExpired,
         SettingsChanged,
         ReferencePricePosted,
+        PersonalDataErased,
     )
 }
+
+PERSONAL: Mapping[str, tuple[str, ...]] = {
+    "OrderCreated": ("account", "text"),
+    "OrderRejected": ("text",),
+    "OrderCancelRequested": ("text",),
+    "OrderCancelled": ("text",),
+    "OrderCancelRejected": ("text",),
+    "OrderReplaceRequested": ("requested.text",),
+    "OrderReplaced": ("changed.text",),
+    "OrderReplaceRejected": ("text",),
+    "QuoteRequested": ("account",),
+}
+"""Event -> its personal fields, which belong to the account of their order; a point leads into a part of the event.
+
+SettingsChanged has others: the accounts that limits are named for.
+"""
+
+ACCOUNT_SCOPE = "account:"
+"""What the name of a limit for one account begins with."""
+
+
+def impersonal(event: Event) -> Event:
+    """The event without its personal fields: of an account whose data was erased nothing new is kept."""
+    for name in PERSONAL.get(event.type, ()):
+        part, _, field = name.rpartition(".")
+        event = event.but(**({part: getattr(event, part).but(**{field: None})} if part else {field: None}))
+    return event
 
 
 class StoredEvent(Record):
     """An event with its place in its stream and in the store, and with what caused it."""
 
     position: int = Field(description="global position, strictly increasing in commit order")
-    stream_id: str = Field(description="stream of the event: order-<orderId>, quote-<quoteReqId> or settings")
+    stream_id: str = Field(description="stream of the event: order-<orderId>, quote-<quoteReqId>, settings or privacy")
     version: int = Field(description="version of the stream after this event, 1..n without gaps")
     type: str = Field(description="name of the event")
     schema_version: int = Field(1, description="schema version of the payload")
@@ -352,6 +392,10 @@ class StoredEvent(Record):
 
 SETTINGS_STREAM = "settings"
 """The stream of what was set and of the reference prices that were posted."""
+
+
+PRIVACY_STREAM = "privacy"
+"""The stream of what was erased."""
 
 
 def stream_of(order_id: str) -> str:

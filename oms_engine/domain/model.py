@@ -106,7 +106,7 @@ class RequiredTerms(Record):
     root_order_id: str = fact("root of the order's tree; its own orderId")
     leg: Leg = fact("side of the house: CLI or MKT", default=Leg.CLI)
     role: Role = fact("place in the tree", default=Role.CLIENT)
-    account: str = fact("account of the order", fix=1)
+    account: str | None = fact("account of the order; null once erased", fix=1, default=None)
     symbol: str = fact("ticker of the security", fix=55)
     side: Side = fact("side of the order", fix=54)
     ord_type: OrdType = fact("order type", fix=40)
@@ -417,5 +417,18 @@ class SettingsState(Folded):
     prices: Mapping[str, Decimal] = field(default_factory=dict)
 
 
-StreamState = OrderState | QuoteRequestState | SettingsState
+@dataclass(frozen=True)
+class PrivacyState(Folded):
+    """Which personal data was destroyed: the fold of the stream `privacy`.
+
+    Attributes:
+        version: Version of the stream.
+        key_ids: The keys that were destroyed, in that order.
+    """
+
+    version: int = 0
+    key_ids: tuple[str, ...] = ()
+
+
+StreamState = OrderState | QuoteRequestState | SettingsState | PrivacyState
 """What the events of one stream lead to."""

@@ -1,7 +1,7 @@
 """How does a store become text that outlives it, and a store again? JSON Lines, complete or refused.
 
 The first line tells the format and what follows, the last one how many lines there are and their SHA-256. In between
-stand the keys of sealed accounts, all events in order of position, and all commands.
+stand all events in order of position, and all commands; before them the keys of sealed accounts, where they are wanted.
 """
 
 import hashlib
@@ -17,10 +17,12 @@ from oms_engine.domain.catalogue import violation
 from oms_engine.domain.events import EVENTS
 from oms_engine.errors import Refused, StoreUnavailable, problem_of, shown
 from oms_engine.record import Record, instant_text, is_unicode, parse_instant
-from oms_engine.storage.chain import begin, chained_from, head
+from oms_engine.storage import chain, sealing
+from oms_engine.storage.chain import START, chained_from, head, link
 from oms_engine.storage.event_store import INSERT_EVENT, SELECT_EVENTS, EventStore, NewerEvent, decode
 from oms_engine.storage.projections import Progress, refill
 from oms_engine.storage.schema import VERSION
+from oms_engine.storage.sealing import BEGINS, opened, sealed_from
 from oms_engine.storage.verify import begins_with, command_findings
 
 FORMAT = 1
@@ -64,6 +66,7 @@ _HEADER: Mapping[str, type] = {
     "lastPosition": _NUMBER,
     "chainFrom": _NUMBER,
     "chainHead": _TEXT,
+    "sealedFrom": _NUMBER,
 }
 _END: Mapping[str, type] = {"lines": _NUMBER, "sha256": _TEXT}
 _LINES: Mapping[str, Mapping[str, type]] = {
@@ -73,9 +76,9 @@ _LINES: Mapping[str, Mapping[str, type]] = {
     "command": _COMMAND,
     "end": _END,
 }
-"""Kind of a line -> its fields. The chain's two stand in the header only where events are chained."""
+"""Kind of a line -> its fields. Those of chain and seals stand in the header only where there are some."""
 
-_OPTIONAL = frozenset({"chainFrom", "chainHead"})
+_OPTIONAL = frozenset({"chainFrom", "chainHead", "sealedFrom"})
 
 
 class Archived(Record):
@@ -92,17 +95,24 @@ class _Line(NamedTuple):
     fields: dict[str, Any]
 
 
-def export(store: EventStore, target: BinaryIO, progress: Progress = lambda _done, _all: None) -> Archived:
+def export(
+    store: EventStore,
+    target: BinaryIO,
+    progress: Progress = lambda _done, _all: None,
+    *,
+    with_keys: bool = False,
+) -> Archived:
     """Write everything that is not computed from something else, as it is at this moment; writers go on meanwhile.
 
     Args:
         store: The store.
         target: Where the lines go, as UTF-8.
         progress: Told how many events were written, and how many there are.
+        with_keys: Write the keys of sealed accounts too; without them personal data is null where it is imported.
     """
     digest = hashlib.sha256()
     with store.apart() as connection:
-        header = _header(connection)
+        header = _header(connection, with_keys=with_keys)
         lines = 0
         for line in _told(connection, header, progress):
             data = _line(line)
@@ -120,7 +130,8 @@ def export(store: EventStore, target: BinaryIO, progress: Progress = lambda _don
 
 def _told(connection: sqlite3.Connection, header: dict[str, Any], progress: Progress) -> Iterator[dict[str, Any]]:
     yield header
-    for key_id, account, secret in connection.execute("SELECT key_id, account, secret FROM account_keys ORDER BY 1"):
+    asked = "SELECT key_id, account, secret FROM account_keys ORDER BY 1 LIMIT ?"
+    for key_id, account, secret in connection.execute(asked, (header["keys"],)):
         yield {"kind": "key", "keyId": key_id, "account": account, "secret": secret.hex()}
     for done, row in enumerate(connection.execute(SELECT_EVENTS + "ORDER BY position"), 1):
         event = dict(zip(_EVENT, row, strict=True))
@@ -133,17 +144,19 @@ def _told(connection: sqlite3.Connection, header: dict[str, Any], progress: Prog
 _COMMAND_COLUMNS = "command_id, payload_hash, stream_id, first_position, last_position"
 
 
-def _header(connection: sqlite3.Connection) -> dict[str, Any]:
+def _header(connection: sqlite3.Connection, *, with_keys: bool) -> dict[str, Any]:
     counts = connection.execute(
-        "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM commands), (SELECT count(*) FROM account_keys), "
-        "(SELECT coalesce(max(position), 0) FROM events)"
+        "SELECT (SELECT count(*) FROM events), (SELECT count(*) FROM commands), "
+        "(SELECT count(*) FROM account_keys WHERE ?), (SELECT coalesce(max(position), 0) FROM events)",
+        (with_keys,),
     ).fetchone()
     names = ("events", "commands", "keys", "lastPosition")
     told = {"kind": "header", "format": FORMAT, "schema": VERSION, **dict(zip(names, counts, strict=True))}
     first, last = chained_from(connection), head(connection)
     if first is not None:
         told |= {"chainFrom": first, "chainHead": last[1].hex() if last else ""}
-    return told
+    sealed = sealed_from(connection)
+    return told if sealed is None else {**told, "sealedFrom": sealed}
 
 
 def _as_object(payload: str) -> object:
@@ -167,6 +180,8 @@ def import_archive(
     store: EventStore, source: Iterable[bytes], progress: Progress = lambda _done, _all: None
 ) -> Archived:
     """Fill an empty store from an export, in one transaction: events, commands and hash chain as they were.
+
+    A store that is sealed seals what comes in plain; the hash chain is then another one, of the events as they are now.
 
     Args:
         store: The store; it must be empty.
@@ -195,8 +210,9 @@ def import_archive(
             )
         header = reader.header()
         if "chainFrom" in header:
-            begin(connection, header["chainFrom"])
-            store.chain.starts_at(str(header["chainFrom"]))
+            store.chain.starts_at(str(chain.begin(connection, header["chainFrom"])))
+        if "sealedFrom" in header:
+            store.seals.starts_at(str(sealing.begin(connection, header["sealedFrom"])))
         reader.fill(store, header, progress)
         refill(connection)
         store.commit()
@@ -214,6 +230,7 @@ class _Reader:
     def __init__(self, source: Iterable[bytes]) -> None:
         self._lines = self._read(source)
         self._number = 0
+        self._hash = START
         self.digest = hashlib.sha256()
 
     def header(self) -> dict[str, Any]:
@@ -242,9 +259,11 @@ class _Reader:
                     self._insert(connection, "INSERT INTO account_keys (key_id, account, secret) VALUES (?, ?, ?)", row)
                 case "event":
                     row = self._event(connection, line.fields, counts["event"] + 1)
-                    self._insert(connection, INSERT_EVENT, row)
                     if row[0] >= header.get("chainFrom", _LIMIT):
-                        store.chain.extend([row])
+                        self._hash = link(self._hash, row)
+                    (kept,) = store.seals.close([row])
+                    self._insert(connection, INSERT_EVENT, kept)
+                    store.chain.extend([kept])
                     progress(counts["event"] + 1, header["events"])
                 case "command":
                     self._insert(connection, "INSERT INTO commands VALUES (?, ?, ?, ?, ?)", tuple(line.fields.values()))
@@ -265,8 +284,7 @@ class _Reader:
             raise self._refused(
                 "lastPosition", f"the header tells of {header['lastPosition']}, the last event has {counts['event']}"
             )
-        last = head(connection)
-        if (last[1].hex() if last else "") != header.get("chainHead", ""):
+        if (self._hash.hex() if self._hash != START else "") != header.get("chainHead", ""):
             raise self._refused("chainHead", "the hashes of these events do not lead to the one of the header")
         for finding in command_findings(connection):
             raise self._refused("commandId", f"{finding.where}: {finding.what}")
@@ -285,7 +303,7 @@ class _Reader:
             )
         payload = fields["payload"]
         text = payload if isinstance(payload, str) else _text(payload)
-        self._decodable(fields, text)
+        self._decodable(connection, fields, text)
         if not before and fields["type"] not in begins_with(fields["streamId"]):
             raise self._refused("type", f"no such stream begins with {fields['type']}")
         try:
@@ -296,11 +314,13 @@ class _Reader:
             raise self._refused("recordedAt", f"write it in UTC with microseconds: {instant}")
         return tuple({**fields, "payload": text}.values())
 
-    def _decodable(self, fields: dict[str, Any], payload: str) -> None:
+    def _decodable(self, connection: sqlite3.Connection, fields: dict[str, Any], payload: str) -> None:
         kind = fields["type"]
         if kind not in EVENTS:
             raise self._refused("type", f"{shown(kind)} is no event")
         try:
+            if payload.startswith(BEGINS):
+                payload = opened(connection, fields["streamId"], fields["version"], payload)
             decode(kind, fields["schemaVersion"], payload)
         except NewerEvent as error:
             raise self._refused("schemaVersion", f"{error}; upgrade oms-mcp") from None
@@ -308,6 +328,8 @@ class _Reader:
             first = error.errors()[0]
             field = ".".join(["payload", *map(str, first["loc"])])
             raise self._refused(field, f"{shown(first['input'])}: {first['msg']}") from None
+        except ValueError as error:
+            raise self._refused("payload", f"{error}; take the export as it was written") from None
 
     def _insert(self, connection: sqlite3.Connection, statement: str, row: tuple[Any, ...]) -> None:
         try:

@@ -61,8 +61,8 @@ class Chain:
         self._from = None if fact is None else int(fact)
 
     def extend(self, rows: Sequence[Row]) -> None:
-        """Chain these rows, which were just appended; nothing where the store has no chain."""
-        if self._from is None:
+        """Chain these rows, which were just appended; nothing where no chain has begun yet."""
+        if self._from is None or int(str(rows[0][0])) < self._from:
             return
         before = self._before(int(str(rows[0][0])))
         links = []

@@ -17,16 +17,25 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from oms_engine.domain.decider.streams import fold_stream
-from oms_engine.domain.events import EVENTS, SETTINGS_STREAM, Event, StoredEvent, quote_stream_of, stream_of
+from oms_engine.domain.events import (
+    EVENTS,
+    PRIVACY_STREAM,
+    SETTINGS_STREAM,
+    Event,
+    StoredEvent,
+    quote_stream_of,
+    stream_of,
+)
 from oms_engine.domain.model import OrderState, QuoteRequestState, SettingsState, StreamState
 from oms_engine.domain.rules.facts import ClientOrderId
 from oms_engine.domain.upcasting import UPCASTERS
 from oms_engine.errors import StoreBusy, StoreRolledBack, StoreUnavailable, shown
 from oms_engine.record import instant_text, parse_instant
-from oms_engine.storage import snapshots
-from oms_engine.storage.chain import FROM, Chain, begin
+from oms_engine.storage import chain, sealing, snapshots
+from oms_engine.storage.chain import Chain
 from oms_engine.storage.failures import TRANSLATED, cannot_be_written, meaning
 from oms_engine.storage.schema import Refill, prepare
+from oms_engine.storage.sealing import Seals
 
 MEMORY = ":memory:"
 
@@ -62,9 +71,12 @@ class Head(NamedTuple):
 
 _LOOK = (
     "SELECT coalesce((SELECT max(position) FROM events), 0), (SELECT value FROM store_facts WHERE name = ?), "
-    "EXISTS (SELECT 1 FROM sinks)"
+    "(SELECT value FROM store_facts WHERE name = ?), EXISTS (SELECT 1 FROM sinks)"
 )
 """What every transaction asks first."""
+
+_ERASURES = "SELECT coalesce(max(version), 0) FROM events WHERE stream_id = ?"
+_LAST_AND_ERASURES = f"SELECT (SELECT max(version) FROM events WHERE stream_id = ?), ({_ERASURES})"  # noqa: S608 - constants
 
 _NOTHING = Head(0, datetime.min.replace(tzinfo=UTC))
 _NOTHING_SET = SettingsState()
@@ -221,6 +233,7 @@ class EventStore:
         self.snapshot_every = snapshot_every
         self.has_sinks = False
         self.chain = Chain(connection)
+        self.seals = Seals(connection)
         self._read_with = read_with
         self._reader: sqlite3.Connection | None = None
         self._kept = kept
@@ -234,6 +247,8 @@ class EventStore:
         self._current: set[str] = set()
         self._open: dict[str, StreamState | None] | None = None
         self._trial: dict[str, StreamState] = {}
+        self._erasures = 0
+        self._told_of_erasures: list[Callable[[], None]] = []
 
     @classmethod
     def open(
@@ -376,13 +391,28 @@ class EventStore:
 
     def _look_who_wrote(self) -> None:
         """What is remembered holds to its end only where nobody else has written since."""
-        last, chained_from, self.has_sinks = self._one(_LOOK, FROM)
+        last, chained_from, sealed_from, self.has_sinks = self._one(_LOOK, chain.FROM, sealing.FROM)
         self.chain.starts_at(chained_from)
+        self.seals.starts_at(sealed_from)
         if last != self._head.position:
             self._current.clear()
             row = self._one("SELECT recorded_at FROM events WHERE position = ?", last)
             self._head = Head(last, parse_instant(row[0]) if row else _NOTHING.recorded_at)
+            if sealed_from is not None and self._one(_ERASURES, PRIVACY_STREAM)[0] != self._erasures:
+                self.forget()
         self._found = self._head
+
+    def forget(self) -> None:
+        """Let go of everything that is remembered, because personal data in it was erased; while the lock is held."""
+        self._committed.clear()
+        self._current.clear()
+        self._erasures = self._one(_ERASURES, PRIVACY_STREAM)[0]
+        for told in self._told_of_erasures:
+            told()
+
+    def when_erased(self, forget: Callable[[], None]) -> None:
+        """Have a function called, while the write lock is held, when what somebody remembers may have been erased."""
+        self._told_of_erasures.append(forget)
 
     def commit(self) -> None:
         """Make everything written in the open transaction durable."""
@@ -433,13 +463,20 @@ class EventStore:
     def start_chain(self) -> int:
         """Chain every event from the next one on by hashes, or from where another process did; returns from which."""
         with self.writing():
-            first = begin(self.connection, self.next_position())
+            first = chain.begin(self.connection, self.next_position())
+            self.commit()
+        return first
+
+    def start_sealing(self) -> int:
+        """Seal personal data from the next event on, or from where another process began; returns from which."""
+        with self.writing():
+            first = sealing.begin(self.connection, self.next_position())
             self.commit()
         return first
 
     def append(self, events: Sequence[StoredEvent]) -> None:
         """Write events at the positions and versions they carry; a version that is taken raises StoreRolledBack."""
-        rows = [_row(event) for event in events]
+        rows = self.seals.close([_row(event) for event in events])
         self.connection.executemany(INSERT_EVENT, rows)
         self.chain.extend(rows)
         self._head = Head(events[-1].position, events[-1].recorded_at)
@@ -519,8 +556,8 @@ class EventStore:
         """As `state`, for a view that may be older than what is remembered."""
         known = self._committed.get(stream_id)
         if known is not None:
-            last = self._one("SELECT max(version) FROM events WHERE stream_id = ?", stream_id)[0] or 0
-            if min(last, up_to) < known.version:
+            last, erasures = self._one(_LAST_AND_ERASURES, stream_id, PRIVACY_STREAM)
+            if min(last or 0, up_to) < known.version or erasures != self._erasures:
                 known = None
         return self._from(known, stream_id, up_to)
 
@@ -552,16 +589,18 @@ class EventStore:
 
     def stream(self, stream_id: str, *, after: int = 0, up_to: int | None = None) -> Iterator[StoredEvent]:
         """The events of one stream in order of version, from behind `after` up to a version."""
-        rows = self._view.execute(_SELECT_STREAM, (stream_id, after, _LAST if up_to is None else up_to))
-        return (read_event(row) for row in rows)
+        view = self._view
+        rows = view.execute(_SELECT_STREAM, (stream_id, after, _LAST if up_to is None else up_to))
+        return (read_event(view, row) for row in rows)
 
     def events(self, *, after: int = 0, up_to: int | None = None, limit: int = -1) -> list[StoredEvent]:
         """Events in order of position, from behind `after` to `up_to`; -1 stands for no limit."""
-        rows = self._view.execute(
+        view = self._view
+        rows = view.execute(
             SELECT_EVENTS + "WHERE position > ? AND position <= ? ORDER BY position LIMIT ?",
             (after, _LAST if up_to is None else up_to, limit),
         )
-        return [read_event(row) for row in rows]
+        return [read_event(view, row) for row in rows]
 
     @property
     def _view(self) -> sqlite3.Connection:
@@ -629,7 +668,7 @@ class _Writing:
             raise meaning(error) from error
 
 
-def _row(event: StoredEvent) -> tuple[object, ...]:
+def _row(event: StoredEvent) -> tuple[Any, ...]:
     return (
         event.position,
         event.stream_id,
@@ -645,11 +684,14 @@ def _row(event: StoredEvent) -> tuple[object, ...]:
     )
 
 
-def read_event(row: tuple[Any, ...]) -> StoredEvent:
-    """The event that stands in a row of `events`, in its present version."""
-    position, stream_id, version, kind, schema_version, payload, command_id, correlation_id, causation_id, actor, at = (
-        row
-    )
+def read_event(connection: sqlite3.Connection, row: tuple[Any, ...]) -> StoredEvent:
+    """The event that stands in a row of `events`, in its present version; personal fields that were erased are null.
+
+    Args:
+        connection: Where the row was read, which has the keys of what is sealed.
+        row: The columns of the event in their order.
+    """
+    position, stream_id, version, kind, _, _, command_id, correlation_id, causation_id, actor, at = row
     return StoredEvent.made(
         {
             "position": position,
@@ -657,7 +699,7 @@ def read_event(row: tuple[Any, ...]) -> StoredEvent:
             "version": version,
             "type": kind,
             "schema_version": UPCASTERS.version(kind),
-            "payload": _payload(position, kind, schema_version, payload),
+            "payload": _payload(connection, row),
             "command_id": command_id,
             "correlation_id": correlation_id,
             "causation_id": causation_id,
@@ -691,8 +733,11 @@ def decode(kind: str, schema_version: int, payload: str) -> Event:
     return EVENTS[kind].model_validate_json(payload)
 
 
-def _payload(position: int, kind: str, schema_version: int, payload: str) -> Event:
+def _payload(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Event:
+    position, stream_id, version, kind, schema_version, payload, *_ = row
     try:
+        if payload.startswith(sealing.BEGINS):
+            payload = sealing.opened(connection, stream_id, version, payload)
         return decode(kind, schema_version, payload)
     except NewerEvent as error:
         raise StoreUnavailable(f"event {position} ({kind}) cannot be read: {error}; upgrade oms-mcp") from error
@@ -704,4 +749,4 @@ def _payload(position: int, kind: str, schema_version: int, payload: str) -> Eve
 
 def all_by_stream(connection: sqlite3.Connection) -> Iterator[StoredEvent]:
     """Every event, stream by stream and in order of version."""
-    return (read_event(row) for row in connection.execute(SELECT_EVENTS + "ORDER BY stream_id, version"))
+    return (read_event(connection, row) for row in connection.execute(SELECT_EVENTS + "ORDER BY stream_id, version"))

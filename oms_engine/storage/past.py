@@ -208,7 +208,7 @@ def _fold_what_changed(connection: sqlite3.Connection, position: int) -> None:
         connection.execute(f"CREATE TEMP TABLE {_FOLDED}{table} AS SELECT * FROM main.{table} WHERE 0")  # noqa: S608 - own names
     touched = "WHERE stream_id IN (SELECT stream_id FROM touched_since) ORDER BY stream_id, version"
     read = connection.execute(SELECT_EVENTS + touched)
-    fill(connection, (read_event(row) for row in read), _FOLDED)
+    fill(connection, (read_event(connection, row) for row in read), _FOLDED)
 
 
 def _show_rows(connection: sqlite3.Connection) -> None:

@@ -4,6 +4,7 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from functools import partial
 from itertools import chain, groupby, islice
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -55,11 +56,11 @@ class _Source(NamedTuple):
 
     select: str
     table: str
-    read: Callable[[tuple[Any, ...]], Record]
+    reader: Callable[[sqlite3.Connection], Callable[[tuple[Any, ...]], Record]]
 
 
 def _of(table: str, codec: RowCodec) -> _Source:
-    return _Source(f"SELECT {', '.join(codec.columns)} FROM {table} ", table, codec.read)  # noqa: S608 - own names
+    return _Source(f"SELECT {', '.join(codec.columns)} FROM {table} ", table, lambda _: codec.read)  # noqa: S608 - own names
 
 
 _SOURCES: Mapping[str, _Source] = {
@@ -68,7 +69,7 @@ _SOURCES: Mapping[str, _Source] = {
     "allocation": _of("allocations", ALLOCATIONS),
     "quote": _of("quotes", QUOTES),
     "quote_request": _of("quote_requests", QUOTE_REQUESTS),
-    "event": _Source(SELECT_EVENTS, "events", read_event),
+    "event": _Source(SELECT_EVENTS, "events", lambda connection: partial(read_event, connection)),
 }
 
 
@@ -131,7 +132,7 @@ def run(store: EventStore, query: Query) -> Page:
         following = None
         if way.branches:
             rows = _rows(connection, query, way, start)
-            content = [source.read(row) for row in islice(rows, query.size)]
+            content = list(map(source.reader(connection), islice(rows, query.size)))
             if content and next(rows, None) is not None:
                 following = cursor_behind(mark, way.keys, content[-1])
         total = None if query.cursor else _count(connection, source, query)
@@ -156,7 +157,7 @@ def every(store: EventStore, query: Query) -> list[Record]:
     where = query.specification.compile(SqlCompiler())
     sql = f"{source.select}WHERE {where.sql} ORDER BY {query.entity.sequence}"
     with store.reading() as connection:
-        return [source.read(row) for row in connection.execute(sql, where.values)]
+        return list(map(source.reader(connection), connection.execute(sql, where.values)))
 
 
 class Tree(NamedTuple):

@@ -84,31 +84,34 @@ class Target(Protocol):
         """Apply what was committed behind a position; returns the streams that failed."""
 
 
-def load(rows: Iterable[Row], before: StreamState | None = None) -> tuple[Stream | None, Parked | None]:
+def load(
+    connection: sqlite3.Connection, rows: Iterable[Row], before: StreamState | None = None
+) -> tuple[Stream | None, Parked | None]:
     """The rows of one stream, read and folded as far as that is possible, and where it is not.
 
     Args:
+        connection: Where they were read.
         rows: At least one row of the events, in order of version.
         before: The state before them.
     """
     kept = list(rows)
     stream_id = kept[0][1]
     try:
-        events = [read_event(row) for row in kept]
+        events = [read_event(connection, row) for row in kept]
         state = fold_stream(stream_id, events, before)
     except Exception:  # noqa: BLE001 - whatever an unreadable event does, the other streams go on
-        return _load_step_by_step(stream_id, kept, before)
+        return _load_step_by_step(connection, stream_id, kept, before)
     return (Stream(stream_id, events, state) if state is not None else None), None
 
 
 def _load_step_by_step(
-    stream_id: str, rows: Sequence[Row], state: StreamState | None
+    connection: sqlite3.Connection, stream_id: str, rows: Sequence[Row], state: StreamState | None
 ) -> tuple[Stream | None, Parked | None]:
     events: list[StoredEvent] = []
     parked: Parked | None = None
     for row in rows:
         try:
-            event = read_event(row)
+            event = read_event(connection, row)
             state = fold_stream(stream_id, [event], state)
         except Exception as error:  # noqa: BLE001 - as above
             parked = failed(stream_id, row[0], error)
@@ -122,10 +125,12 @@ def failed(stream_id: str, position: int, error: Exception) -> Parked:
     return Parked(stream_id, position, in_one_line(error), 1, "")
 
 
-def loaded(streams: Iterable[Iterable[Row]], unreadable: list[Parked]) -> Iterator[Stream]:
+def loaded(
+    connection: sqlite3.Connection, streams: Iterable[Iterable[Row]], unreadable: list[Parked]
+) -> Iterator[Stream]:
     """The streams of which something can be read; those of which not everything can are added to a list."""
     for rows in streams:
-        stream, parked = load(rows)
+        stream, parked = load(connection, rows)
         if parked:
             unreadable.append(parked)
         if stream:
@@ -162,7 +167,7 @@ class _PreparedRows:
         refused: list[Parked] = []
         for stream_id, (_, last) in self._spans.items():
             rows = connection.execute(_ONE, (stream_id, last)).fetchall()
-            alone = _PreparedRows(self._prefix, loaded([rows], []))
+            alone = _PreparedRows(self._prefix, loaded(connection, [rows], []))
             refused += alone.write(connection, again=again)
         return refused
 
@@ -192,7 +197,7 @@ class ReadModel:
         """Write whole streams over what is there of them."""
         unreadable: list[Parked] = []
         rows = (connection.execute(_ONE, (stream_id, up_to)).fetchall() for stream_id in stream_ids)
-        prepared = self.prepared(prefix, loaded(rows, unreadable))
+        prepared = self.prepared(prefix, loaded(connection, rows, unreadable))
         return [*unreadable, *prepared.write(connection, again=True)]
 
 
@@ -355,7 +360,7 @@ class _Rebuild:
             rows = self._connection.execute(_BORN, (first, min(first + WINDOW, last), last)).fetchall()
             unreadable: list[Parked] = []
             streams = (stream for _, stream in groupby(rows, key=itemgetter(1)))
-            prepared = self._target.prepared(BESIDE, loaded(streams, unreadable))
+            prepared = self._target.prepared(BESIDE, loaded(self._connection, streams, unreadable))
             with self._transaction():
                 refused = prepared.write(self._connection)
             self._park([*unreadable, *refused])

@@ -65,6 +65,7 @@ class Sinks:
         self._store = store
         self._clock = clock
         self._states: dict[str, StreamState] = {}
+        store.when_erased(self._states.clear)
 
     def all(self) -> list[SinkRow]:
         """The sinks that are registered, by name."""

@@ -16,8 +16,8 @@ from functools import cache
 from types import NoneType, UnionType
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
-from oms_engine.domain.events import SETTINGS_STREAM, StoredEvent
-from oms_engine.domain.model import OrderState, QuoteRequestState, SettingsState, StreamState
+from oms_engine.domain.events import PRIVACY_STREAM, SETTINGS_STREAM, StoredEvent
+from oms_engine.domain.model import OrderState, PrivacyState, QuoteRequestState, SettingsState, StreamState
 from oms_engine.record import Record, canonical_json, instant_text, parse_instant, plain
 
 SCHEMA_VERSION = 1
@@ -32,6 +32,7 @@ _KINDS: Mapping[str, type[StreamState]] = {
     "order": OrderState,
     "quote": QuoteRequestState,
     SETTINGS_STREAM: SettingsState,
+    PRIVACY_STREAM: PrivacyState,
 }
 """Kind of a stream, the first word of its name -> its state."""
 

@@ -15,6 +15,7 @@ from pydantic import Field
 from oms_engine.domain.decider.streams import fold_stream
 from oms_engine.domain.events import (
     OrderCreated,
+    PersonalDataErased,
     QuoteRequested,
     ReferencePricePosted,
     SettingsChanged,
@@ -46,6 +47,7 @@ _FIRST: Mapping[str, tuple[str, ...]] = {
     "order": (OrderCreated.__name__,),
     "quote": (QuoteRequested.__name__,),
     "settings": (SettingsChanged.__name__, ReferencePricePosted.__name__),
+    "privacy": (PersonalDataErased.__name__,),
 }
 """Kind of a stream -> what it begins with."""
 
@@ -53,6 +55,7 @@ _OF_STREAM: Mapping[str, tuple[tuple[str, str], ...]] = {
     "order": (("orders", "order_id"), ("executions", "order_id"), ("allocations", "giver_order_id")),
     "quote": (("quote_requests", "quote_req_id"), ("quotes", "quote_req_id")),
     "settings": (),
+    "privacy": (),
 }
 """Kind of a stream -> the tables with its rows, and the column that names it."""
 
@@ -276,7 +279,7 @@ class _Verifier:
         events = []
         for row in rows:
             try:
-                events.append(read_event(row))
+                events.append(read_event(self._connection, row))
             except (StoreUnavailable, ValueError) as error:
                 self.found(f"it cannot be read: {error}", f"event {row[0]}", _RESTORE)
         return events

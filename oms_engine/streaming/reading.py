@@ -6,7 +6,7 @@ from itertools import takewhile
 from typing import NamedTuple, Protocol
 
 from oms_engine.domain.decider.streams import fold_stream
-from oms_engine.domain.events import SETTINGS_STREAM, StoredEvent
+from oms_engine.domain.events import PRIVACY_STREAM, SETTINGS_STREAM, StoredEvent
 from oms_engine.domain.filters import Query
 from oms_engine.domain.messages import EXECUTION_EVENTS, ORDER_EVENTS, QUOTE_EVENTS, Message, Subject, messages_of
 from oms_engine.domain.model import StreamState
@@ -120,7 +120,9 @@ class Reader:
         changes: list[Change] = []
         by_stream: dict[str, list[StoredEvent]] = {}
         for event in events:
-            if event.stream_id != SETTINGS_STREAM:
+            if event.stream_id == PRIVACY_STREAM:
+                self._states.clear()  # they may hold what was erased
+            elif event.stream_id != SETTINGS_STREAM:
                 by_stream.setdefault(event.stream_id, []).append(event)
         failed = dict(broken)
         for stream_id, its_events in by_stream.items():

@@ -6,11 +6,12 @@ import sys
 from contextlib import suppress
 
 from oms_mcp.cli import orders  # isort: skip # each module's commands join the app, and help lists them in this order
-from oms_mcp.cli import following, scenarios, serving, safekeeping, outbox, projections, settings, knowledge  # isort: skip
+from oms_mcp.cli import following, scenarios, serving, safekeeping, erasure, outbox, projections, settings, knowledge  # isort: skip
 from oms_mcp.cli.root import MISUSED, REFUSED, app
 
 __all__ = [
     "app",
+    "erasure",
     "following",
     "knowledge",
     "main",

@@ -74,16 +74,26 @@ def backup(
 @app.command(
     epilog=examples(
         "oms export orders.jsonl --db orders.db",
+        "oms export everything.jsonl --with-keys --db orders.db",
         "oms export - --db orders.db | gzip > orders.jsonl.gz",
     )
 )
 def export(
     target: Annotated[str, typer.Argument(metavar="FILE|-", help="A file for JSON Lines; - writes standard output.")],
     force: Force = False,
+    with_keys: Annotated[
+        bool,
+        typer.Option(
+            "--with-keys", help="Write the keys of sealed personal data too; keep the file as secret as them."
+        ),
+    ] = False,
     db: Kept = "",
     as_json: Json = False,
 ) -> None:
-    """Write all events and commands as JSON Lines, from which oms import makes the same database again."""
+    """Write all events and commands as JSON Lines, from which oms import makes the same database again.
+
+    Without --with-keys the accounts and texts of a sealed database are null in what is imported.
+    """
     from oms_mcp.inputs import Misuse
     from oms_mcp.printing import terminal
 
@@ -91,34 +101,48 @@ def export(
         raise Misuse("--json tells about a file; with - standard output is the export itself, so leave one of them out")
     with opened(db, None, needed_by="export") as engine, terminal.progress("exporting") as progress:
         if target == "-":
-            engine.export(sys.stdout.buffer, progress=progress)
+            engine.export(sys.stdout.buffer, with_keys=with_keys, progress=progress)
             return
-        made = engine.export(target, force=force, progress=progress)
+        made = engine.export(target, force=force, with_keys=with_keys, progress=progress)
     _tell("exported", made, target, as_json=as_json)
 
 
 @app.command(
     "import",
     epilog=examples(
-        "oms import orders.jsonl --db new.db", "gunzip --stdout orders.jsonl.gz | oms import - --db new.db"
+        "oms import orders.jsonl --db new.db",
+        "oms import orders.jsonl --db sealed.db --set store.personalData=sealed",
+        "gunzip --stdout orders.jsonl.gz | oms import - --db new.db",
     ),
 )
 def import_lines(
     source: Annotated[str, typer.Argument(metavar="FILE|-", help="What oms export wrote; - reads standard input.")],
     db: Db = "",
+    pairs: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="What the new database is to be, such as sealed; repeatable."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Make a new database from an export, whole or not at all: events, commands and hash chain are as they were."""
+    """Make a new database from an export, whole or not at all: events, commands and hash chain are as they were.
+
+    With --set store.personalData=sealed what the export has in plain is sealed on the way.
+    """
     from oms_engine import Engine
-    from oms_mcp.inputs import Misuse, named_for
+    from oms_engine.settings import FIXED_AT_OPENING
+    from oms_mcp.inputs import Misuse, named_for, read_pairs, read_settings
     from oms_mcp.printing import terminal
 
     name = named_for(db, "import")
     if source != "-" and not (Path(source).is_file() and os.access(source, os.R_OK)):
         raise Misuse(f"{source} is no file that can be read; name what oms export wrote, or - for standard input")
+    settings = {key: value for key, value in read_settings(pairs or ()).items() if key in FIXED_AT_OPENING}
+    for key in read_pairs(pairs or ()):
+        if key not in settings:
+            raise Misuse(f"setting {key} comes with the export; set another value in the new database afterwards")
     new = not Path(name).exists()
     try:
-        with Engine.open(name) as engine, terminal.progress("importing") as progress:
+        with Engine.open(name, settings=settings) as engine, terminal.progress("importing") as progress:
             if source == "-":
                 made = engine.import_archive(sys.stdin.buffer, progress)
             else:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from oms_mcp.printing.orders import REQUESTS
-from oms_mcp.printing.terminal import Wire, counted, facts, for_people, out, table, text_of, value_of
+from oms_mcp.printing.terminal import Wire, counted, facts, for_people, note, out, say, table, text_of, value_of
 
 _MAX_VALUE = 24
 
@@ -139,6 +139,23 @@ def _waiting(name: str, parked: Sequence[Wire]) -> None:
     rows = [[each["streamId"], each["position"], each["attempts"], each["parkedAt"], each["error"]] for each in parked]
     title = f"{name} waits with"
     _list(title, ("stream", "event", "attempts", "last tried", "error"), rows)
+
+
+def erasure(wire: Wire) -> None:
+    """What was destroyed, or would be, and what is left to do."""
+    lost = f"{counted(wire['orders'], 'order')} and {counted(wire['quoteRequests'], 'quote request')}"
+    limits = ", with the limits set for the account" if wire["settings"] else ""
+    if wire["dryRun"]:
+        say(f"would erase account and texts of {lost}{limits}; dry run, nothing stored")
+        return
+    say(f"erased account and texts of {lost}{limits}: event {wire['position']}, key {wire['keyId']} destroyed")
+    if wire["messages"]:
+        note(f"{counted(wire['messages'], 'message')} for other systems lost their content; see: oms outbox parked")
+    if "compacted" in wire:
+        say(f"compacted: {wire['compacted']['before']:,} bytes before, {wire['compacted']['after']:,} after")
+    for warning in wire["warnings"]:
+        note(warning)
+    note("backups and exports made before still hold the values, and so may blocks that the disk has not reused")
 
 
 def _list(title: str, heads: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

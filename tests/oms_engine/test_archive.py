@@ -24,9 +24,9 @@ KEPT = ("events", "commands", "chain", "account_keys", *READ_MODEL)
 Line = dict[str, Any]
 
 
-def lines_of(desk: Desk) -> list[bytes]:
+def lines_of(desk: Desk, *, with_keys: bool = False) -> list[bytes]:
     written = BytesIO()
-    desk.engine.export(written)
+    desk.engine.export(written, with_keys=with_keys)
     return written.getvalue().splitlines(keepends=True)
 
 
@@ -146,13 +146,14 @@ def test_a_payload_that_is_written_otherwise_stays_as_it_is(tmp_path: Path) -> N
     assert copy.rows(("events",))["events"][1][5] == lines[2]["payload"]
 
 
-def test_keys_of_accounts_are_exported_with_what_they_seal(desk: Desk) -> None:
+def test_keys_of_accounts_are_exported_where_they_are_wanted(desk: Desk) -> None:
     desk.engine._store.connection.execute(
         "INSERT INTO account_keys (key_id, account, secret) VALUES ('k1', 'ACC', x'00ff')"
     )
-    copy = filled(lines_of(desk))
+    copy = filled(lines_of(desk, with_keys=True))
     assert copy.rows(("account_keys",)) == desk.rows(("account_keys",))
-    lines = [json.loads(line) for line in lines_of(desk)[:-1]]
+    assert filled(lines_of(desk)).rows(("account_keys",)) == {"account_keys": []}
+    lines = [json.loads(line) for line in lines_of(desk, with_keys=True)[:-1]]
     lines[1] |= {"secret": "zz"}
     assert why(sealed(lines)) == 'line 2, field "secret": it is no hexadecimal text'
 

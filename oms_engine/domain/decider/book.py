@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from oms_engine.domain.decider.streams import evolver_of
-from oms_engine.domain.events import SETTINGS_STREAM, Event, StoredEvent, quote_stream_of, stream_of
+from oms_engine.domain.events import SETTINGS_STREAM, Event, StoredEvent, impersonal, quote_stream_of, stream_of
 from oms_engine.domain.model import OrderState, QuoteRequestState, SettingsState, StreamState
 from oms_engine.domain.rules.facts import Surroundings
 from oms_engine.domain.upcasting import UPCASTERS
@@ -96,7 +96,9 @@ class Book:
             events: What happens to it, in this order.
             cause: The order whose change brought them about; without one it was the command.
         """
-        self.before(order_id)
+        before = self.before(order_id)
+        if before is not None and before.order.account is None:  # erased
+            events = tuple(map(impersonal, events))
         self._happen(stream_of(order_id), events, cause)
         return self.order(order_id)
 

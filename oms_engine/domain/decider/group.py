@@ -21,7 +21,7 @@ from oms_engine.domain.rules.group import AGREED, members_of
 from oms_engine.domain.vocabulary import HandlInst, Leg, Role
 
 BLOCK = "BLOCK"
-"""Account of a group whose members have different ones."""
+"""Account of a group whose members have different ones, or none that is known any more."""
 
 _COPIED = (*AGREED, "security_desc")
 """What a group takes over from its members: what they agree in, and what the first of them calls the security."""
@@ -43,7 +43,7 @@ def group(facts: Facts[OrderGroupCmd], book: Book, new_id: NewId) -> str:
         root_order_id=order_id,
         leg=Leg.CLI,
         role=Role.GROUP,
-        account=accounts.pop() if len(accounts) == 1 else BLOCK,
+        account=(accounts.pop() if len(accounts) == 1 else None) or BLOCK,
         order_qty=quantity,
         handl_inst=HandlInst.MANUAL,
         auto_allocation=facts.command.auto_allocation is not False,

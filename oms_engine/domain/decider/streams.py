@@ -6,7 +6,9 @@ from typing import Any
 
 from oms_engine.domain.decider.evolve import evolve, fold
 from oms_engine.domain.events import (
+    PRIVACY_STREAM,
     SETTINGS_STREAM,
+    PersonalDataErased,
     QuoteAccepted,
     QuoteCreated,
     QuoteExpired,
@@ -16,7 +18,15 @@ from oms_engine.domain.events import (
     SettingsChanged,
     StoredEvent,
 )
-from oms_engine.domain.model import OrderState, Quote, QuoteRequest, QuoteRequestState, SettingsState, StreamState
+from oms_engine.domain.model import (
+    OrderState,
+    PrivacyState,
+    Quote,
+    QuoteRequest,
+    QuoteRequestState,
+    SettingsState,
+    StreamState,
+)
 from oms_engine.domain.rules.quote import QUOTE_MACHINE
 from oms_engine.domain.vocabulary import QuoteState
 
@@ -99,7 +109,23 @@ def evolve_settings(state: SettingsState | None, stored: StoredEvent) -> Setting
             raise TypeError(f"{event.type} is no event of the settings")
 
 
-_KINDS: dict[str, Evolve] = {"order": evolve, "quote": evolve_quotes, SETTINGS_STREAM: evolve_settings}
+def evolve_privacy(state: PrivacyState | None, stored: StoredEvent) -> PrivacyState:
+    """Which keys are destroyed after an event; it never refuses."""
+    event = stored.payload
+    before = state or PrivacyState()
+    match event:
+        case PersonalDataErased(key_id=key_id):
+            return before.but(version=stored.version, key_ids=(*before.key_ids, key_id))
+        case _:
+            raise TypeError(f"{event.type} is no event of erasure")
+
+
+_KINDS: dict[str, Evolve] = {
+    "order": evolve,
+    "quote": evolve_quotes,
+    SETTINGS_STREAM: evolve_settings,
+    PRIVACY_STREAM: evolve_privacy,
+}
 """Kind of a stream, the first word of its name -> what its events change."""
 
 

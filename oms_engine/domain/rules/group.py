@@ -100,8 +100,8 @@ def _unknown_quantity(facts: GroupFacts) -> list[str]:
     return [s.order.order_id for s in members_of(facts) if s.order.order_qty is None]
 
 
-def _accounts(facts: GroupFacts) -> list[str]:
-    return sorted({s.order.account for s in members_of(facts)})
+def _accounts(facts: GroupFacts) -> set[str | None]:
+    return {s.order.account for s in members_of(facts)}
 
 
 def _is_approved(facts: GroupFacts) -> bool:

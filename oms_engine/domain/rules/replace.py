@@ -99,7 +99,11 @@ def _kept(field: str, name: str) -> Rule[ReplaceFacts]:
             f"{shown(str(getattr(f.order.order, name)))}; cancel the order and send another"
         ),
         scope="OrderReplaceCmd",
-        applies=lambda f: found(f) and getattr(f.command, name) is not None,
+        applies=lambda f: (
+            found(f)
+            and getattr(f.command, name) is not None
+            and getattr(f.order.order, name) is not None  # an account that was erased cannot be compared
+        ),
     )
 
 

@@ -7,6 +7,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, TypeVar
 
 from oms_engine.domain.commands import OrderCancelCmd
+from oms_engine.domain.events import ACCOUNT_SCOPE
 from oms_engine.domain.model import NewOrder, Order
 from oms_engine.domain.quantities import EXACT, ZERO, add, notional, subtract
 from oms_engine.domain.rules.facts import Facts, rule
@@ -84,7 +85,9 @@ def _applying(values: Mapping[str, T], facts: AnyFacts) -> list[T]:
     if facts.candidate is None and facts.state is None:
         return []
     order = _order(facts)
-    scopes = ("*", f"symbol:{order.symbol}", f"account:{order.account}")
+    scopes = ["*", f"symbol:{order.symbol}"]
+    if order.account is not None:
+        scopes.append(ACCOUNT_SCOPE + order.account)
     return [values[scope] for scope in scopes if scope in values]
 
 
