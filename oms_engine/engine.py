@@ -28,9 +28,10 @@ from oms_engine.results import Outcome
 from oms_engine.settings import FIXED_AT_OPENING, Settings
 from oms_engine.storage.archive import Archived, export, import_archive
 from oms_engine.storage.chain import chained_from
+from oms_engine.storage.connections import MEMORY
 from oms_engine.storage.copies import Backup, Compacted, backup, compact, placed
 from oms_engine.storage.erasure import Erased, Request, erase
-from oms_engine.storage.event_store import MEMORY, EventStore
+from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.feed import Feed
 from oms_engine.storage.outbox import Outbox, checked_reason
 from oms_engine.storage.past import Change, Moment, PastStore, changes_between, no_order, no_version

@@ -24,10 +24,11 @@ from oms_engine.errors import Refused, StoreError, problem_of, shown
 from oms_engine.record import Record, instant_text
 from oms_engine.storage import checkpoints
 from oms_engine.storage.checkpoints import Parked
-from oms_engine.storage.event_store import SELECT_EVENTS, EventStore
+from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.layout import BESIDE, FORMER, Layout, layout_of
 from oms_engine.storage.projections import Progress
 from oms_engine.storage.rebuilding import ReadModel, Stream, Target, failed, load, rebuild
+from oms_engine.storage.rows import SELECT_EVENTS
 from oms_engine.storage.schema import OUR_TABLES
 
 READ_MODEL = ReadModel.name

@@ -19,8 +19,9 @@ from oms_engine.errors import Refused, StoreUnavailable, problem_of, shown
 from oms_engine.record import Record, instant_text, is_unicode, parse_instant
 from oms_engine.storage import chain, sealing
 from oms_engine.storage.chain import START, chained_from, head, link
-from oms_engine.storage.event_store import INSERT_EVENT, SELECT_EVENTS, EventStore, NewerEvent, decode
+from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.projections import Progress, refill
+from oms_engine.storage.rows import INSERT_EVENT, SELECT_EVENTS, NewerEvent, decode
 from oms_engine.storage.schema import VERSION
 from oms_engine.storage.sealing import BEGINS, opened, sealed_from
 from oms_engine.storage.verify import begins_with, command_findings
@@ -202,11 +203,6 @@ def import_archive(
             raise StoreUnavailable(
                 "the store has sinks, which would not hear of what is imported; import into a new file, and register "
                 "them there from position 0"
-            )
-        if chained_from(connection) is not None:
-            raise StoreUnavailable(
-                "the store chains its events already; import into a new file without store.hashChain: an export brings "
-                "its own chain along, and another one can begin behind it"
             )
         header = reader.header()
         if "chainFrom" in header:

@@ -4,60 +4,52 @@ The unique key (stream_id, version) is the optimistic lock; BEGIN IMMEDIATE seri
 a command reads stays true until it commits.
 """
 
-import json
-import random
 import sqlite3
 import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import UTC, datetime
-from functools import lru_cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from oms_engine.domain.decider.streams import fold_stream
 from oms_engine.domain.events import (
-    EVENTS,
     PRIVACY_STREAM,
     SETTINGS_STREAM,
-    Event,
     StoredEvent,
     quote_stream_of,
     stream_of,
 )
 from oms_engine.domain.model import OrderState, QuoteRequestState, SettingsState, StreamState
 from oms_engine.domain.rules.facts import ClientOrderId
-from oms_engine.domain.upcasting import UPCASTERS
 from oms_engine.errors import StoreBusy, StoreRolledBack, StoreUnavailable, shown
-from oms_engine.record import instant_text, parse_instant
+from oms_engine.record import parse_instant
 from oms_engine.storage import chain, sealing, snapshots
 from oms_engine.storage.chain import Chain
-from oms_engine.storage.failures import TRANSLATED, cannot_be_written, meaning
-from oms_engine.storage.schema import Refill, prepare
+from oms_engine.storage.connections import (
+    BUSY_SECONDS,
+    MEMORY,
+    TURN,
+    at_opening,
+    be_patient,
+    connected,
+    file_of,
+    looking_at,
+    path_of,
+    reader_of,
+    take_write_lock,
+)
+from oms_engine.storage.failures import TRANSLATED, meaning
+from oms_engine.storage.rows import INSERT_EVENT, SELECT_EVENTS, read_event, row_of
+from oms_engine.storage.schema import Refill
 from oms_engine.storage.sealing import Seals
-
-MEMORY = ":memory:"
 
 _KEPT = 5_000
 """Streams that are remembered, those that were used last."""
 
-_BUSY_SECONDS = 5.0
-"""How long one process waits for another."""
-
-TURN = 0.02
-"""Seconds that SQLite waits in one go; see `take_write_lock`."""
-
 _LAST = 2**63 - 1
 """No version and no position of SQLite's integers lies behind this one."""
-
-COLUMNS = (
-    "position, stream_id, version, type, schema_version, payload, "
-    "command_id, correlation_id, causation_id, actor, recorded_at"
-)
-INSERT_EVENT = f"INSERT INTO events ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - constants
-SELECT_EVENTS = f"SELECT {COLUMNS} FROM events "  # noqa: S608 - constants
-
 
 _SELECT_STREAM = SELECT_EVENTS + "WHERE stream_id = ? AND version > ? AND version <= ? ORDER BY version"
 
@@ -91,125 +83,6 @@ class RecordedCommand(NamedTuple):
     last_position: int
 
 
-def _path_of(url: str) -> str:
-    """The file that a store URL names: `sqlite:///oms.db`, a plain path, or `:memory:`."""
-    if "\0" in url or not url.strip():
-        raise StoreUnavailable("the database has no usable name; give a path such as oms.db, or :memory:")
-    scheme, found, rest = url.partition("://")
-    if found and scheme != "sqlite":
-        raise StoreUnavailable(f"no store is known for {shown(scheme)}; use sqlite:///PATH, a path, or :memory:")
-    return (rest.removeprefix("/") if found else url) or MEMORY
-
-
-def _connected(
-    path: str, *, in_memory: bool, refill: Refill | None, busy_seconds: float, synchronous: str
-) -> tuple[sqlite3.Connection, bool]:
-    """A connection to a database of the present schema, and whether it can write.
-
-    A write-protected folder has no room for the files of a log; where there is no log, the database itself is all there
-    is, and can be read.
-    """
-    file = Path(path).absolute()
-    name = path if in_memory else str(file)  # an absolute name is never read as an address
-    try:
-        connection = _prepared(name, in_memory=in_memory, refill=refill, busy_seconds=busy_seconds)
-        connection.execute(f"PRAGMA synchronous = {'NORMAL' if synchronous == 'NORMAL' else 'FULL'}")
-    except sqlite3.Error as error:
-        if in_memory or not cannot_be_written(error) or not file.is_file() or Path(f"{path}-wal").exists():
-            raise
-        return _prepared(read_only(file), uri=True, in_memory=False, refill=None, busy_seconds=busy_seconds), False
-    else:
-        return connection, True
-
-
-def read_only(file: Path, *, alone: bool = True) -> str:
-    """The address of a file that is only read; `alone` where nobody writes to it, so that it needs no lock."""
-    return f"{file.absolute().as_uri()}?mode=ro{'&immutable=1' if alone else ''}"
-
-
-def _prepared(
-    address: str, *, in_memory: bool, refill: Refill | None, busy_seconds: float, uri: bool = False
-) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        address,
-        uri=uri,
-        timeout=busy_seconds,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=256,
-    )
-    try:
-        prepare(connection, in_memory=in_memory, refill=refill)
-        if not in_memory:
-            _patiently(connection, "PRAGMA journal_mode = WAL", busy_seconds)  # here SQLite itself may not wait
-        if not uri:
-            snapshots.settle(connection)
-    except BaseException:
-        connection.close()
-        raise
-    return connection
-
-
-def looking_at(file: Path) -> sqlite3.Connection:
-    """A connection that sees the database as it is now, whatever is written meanwhile."""
-    for alone in (False, True):
-        connection = sqlite3.connect(
-            read_only(file, alone=alone), uri=True, isolation_level=None, check_same_thread=False
-        )
-        try:
-            connection.execute("BEGIN")
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error as error:
-            connection.close()
-            if alone or not cannot_be_written(error):
-                raise
-        else:
-            break
-    return connection
-
-
-def take_write_lock(connection: sqlite3.Connection, seconds: float) -> None:
-    """Begin to write, as soon as no other process does.
-
-    SQLite sleeps the longer the longer it has waited already, so that who comes late is first and some wait for many
-    others. On a connection with a short timeout nobody sleeps long, and chance decides whose turn it is.
-
-    Args:
-        connection: With a timeout of a few milliseconds.
-        seconds: How long to wait in all.
-    """
-    _patiently(connection, "BEGIN IMMEDIATE", seconds)
-
-
-def _patiently(connection: sqlite3.Connection, sql: str, seconds: float) -> None:
-    """Run a statement as soon as no other process keeps it from running."""
-    until = time.monotonic() + seconds
-    while True:
-        try:
-            connection.execute(sql)
-        except sqlite3.OperationalError as error:
-            if not isinstance(meaning(error), StoreBusy) or time.monotonic() >= until:
-                raise
-            time.sleep(random.random() * TURN / 10)  # noqa: S311 - whose turn it is is no secret
-        else:
-            return
-
-
-def _be_patient(connection: sqlite3.Connection, seconds: float) -> None:
-    """How long SQLite itself waits for another process."""
-    connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1_000)}")
-
-
-def _at_opening(error: sqlite3.Error) -> str:
-    """What an error means that came before anything was read."""
-    if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
-        return (
-            "it is no SQLite file, or its beginning is damaged; it was left as it was. "
-            "Restore a backup, or choose another file"
-        )
-    return str(meaning(error))
-
-
 class EventStore:
     """The events of one database, and the transaction in which they are written.
 
@@ -225,7 +98,7 @@ class EventStore:
         read_with: Callable[[], sqlite3.Connection] | None = None,
         kept: int = _KEPT,
         snapshot_every: int = 100,
-        busy_seconds: float = _BUSY_SECONDS,
+        busy_seconds: float = BUSY_SECONDS,
     ) -> None:
         self.connection = connection
         self.busy_seconds = busy_seconds
@@ -256,7 +129,7 @@ class EventStore:
         url: str = MEMORY,
         *,
         refill: Refill | None = None,
-        busy_seconds: float = _BUSY_SECONDS,
+        busy_seconds: float = BUSY_SECONDS,
         synchronous: str = "FULL",
         kept: int = _KEPT,
         snapshot_every: int = 100,
@@ -271,12 +144,12 @@ class EventStore:
             kept: Streams that are remembered, those that were used last.
             snapshot_every: Events of a stream from one snapshot to the next.
         """
-        path = _path_of(url)
+        path = path_of(url)
         in_memory = path == MEMORY
         if not in_memory and not Path(path).absolute().parent.is_dir():
             raise StoreUnavailable(f"the folder of {shown(path)} does not exist; create it first")
         try:
-            connection, writes = _connected(
+            connection, writes = connected(
                 path, in_memory=in_memory, refill=refill, busy_seconds=busy_seconds, synchronous=synchronous
             )
         except StoreUnavailable as error:
@@ -285,9 +158,9 @@ class EventStore:
             said = meaning(error)
             if isinstance(said, StoreBusy):
                 raise StoreBusy(f"another process holds the write lock of {shown(path)}; try again") from error
-            raise StoreUnavailable(f"{shown(path)} cannot be used as a database: {_at_opening(error)}") from error
-        read_with = partial(_reader_of, connection, busy_seconds) if writes and not in_memory else None
-        _be_patient(connection, min(busy_seconds, TURN))
+            raise StoreUnavailable(f"{shown(path)} cannot be used as a database: {at_opening(error)}") from error
+        read_with = partial(reader_of, connection, busy_seconds) if writes and not in_memory else None
+        be_patient(connection, min(busy_seconds, TURN))
         return cls(
             connection,
             in_memory=in_memory,
@@ -302,7 +175,7 @@ class EventStore:
         if self.in_memory:
             return self
         with self._lock, TRANSLATED:
-            return EventStore(_reader_of(self.connection, _BUSY_SECONDS), in_memory=False)
+            return EventStore(reader_of(self.connection, BUSY_SECONDS), in_memory=False)
 
     def close(self) -> None:
         """Close the store; using it afterwards is an error."""
@@ -317,7 +190,7 @@ class EventStore:
     def file(self) -> str:
         """The full name of the file; empty for a store in memory."""
         with self._lock, TRANSLATED:
-            return _file_of(self.connection)
+            return file_of(self.connection)
 
     @contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
@@ -326,11 +199,11 @@ class EventStore:
             if self._reader is not None:
                 self._reader.close()
                 self._reader = None
-            _be_patient(self.connection, self.busy_seconds)
+            be_patient(self.connection, self.busy_seconds)
             try:
                 yield self.connection
             finally:
-                _be_patient(self.connection, min(self.busy_seconds, TURN))
+                be_patient(self.connection, min(self.busy_seconds, TURN))
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -476,7 +349,7 @@ class EventStore:
 
     def append(self, events: Sequence[StoredEvent]) -> None:
         """Write events at the positions and versions they carry; a version that is taken raises StoreRolledBack."""
-        rows = self.seals.close([_row(event) for event in events])
+        rows = self.seals.close([row_of(event) for event in events])
         self.connection.executemany(INSERT_EVENT, rows)
         self.chain.extend(rows)
         self._head = Head(events[-1].position, events[-1].recorded_at)
@@ -627,29 +500,6 @@ def _in_view(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
         connection.execute("ROLLBACK")
 
 
-def _file_of(connection: sqlite3.Connection) -> str:
-    return str(connection.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0])
-
-
-_READ_CACHE = 16_384
-"""KiB of pages that a reader keeps: the inner ones of every tree of a store with millions of orders."""
-
-
-def _reader_of(connection: sqlite3.Connection, busy_seconds: float) -> sqlite3.Connection:
-    """Another connection to the same file, which only reads."""
-    reader = sqlite3.connect(
-        f"{Path(_file_of(connection)).as_uri()}?mode=rw",  # a file that is gone is not made anew
-        uri=True,
-        timeout=busy_seconds,
-        isolation_level=None,
-        check_same_thread=False,
-        cached_statements=256,
-    )
-    reader.execute("PRAGMA query_only = ON")
-    reader.execute(f"PRAGMA cache_size = -{_READ_CACHE}")
-    return reader
-
-
 class _Writing:
     """The block in which the write lock of a store is held."""
 
@@ -666,87 +516,3 @@ class _Writing:
             self._store.end()
         if isinstance(error, sqlite3.Error):
             raise meaning(error) from error
-
-
-def _row(event: StoredEvent) -> tuple[Any, ...]:
-    return (
-        event.position,
-        event.stream_id,
-        event.version,
-        event.type,
-        event.schema_version,
-        event.payload.to_json(),
-        event.command_id,
-        event.correlation_id,
-        event.causation_id,
-        event.actor,
-        instant_text(event.recorded_at),
-    )
-
-
-def read_event(connection: sqlite3.Connection, row: tuple[Any, ...]) -> StoredEvent:
-    """The event that stands in a row of `events`, in its present version; personal fields that were erased are null.
-
-    Args:
-        connection: Where the row was read, which has the keys of what is sealed.
-        row: The columns of the event in their order.
-    """
-    position, stream_id, version, kind, _, _, command_id, correlation_id, causation_id, actor, at = row
-    return StoredEvent.made(
-        {
-            "position": position,
-            "stream_id": stream_id,
-            "version": version,
-            "type": kind,
-            "schema_version": UPCASTERS.version(kind),
-            "payload": _payload(connection, row),
-            "command_id": command_id,
-            "correlation_id": correlation_id,
-            "causation_id": causation_id,
-            "actor": actor,
-            "recorded_at": _instant(at),
-        }
-    )
-
-
-_instant = lru_cache(maxsize=256)(parse_instant)
-"""The events of one command have one time, and stand side by side."""
-
-
-class NewerEvent(ValueError):
-    """An event is of a version that this program does not know."""
-
-
-def decode(kind: str, schema_version: int, payload: str) -> Event:
-    """The event that a payload says, lifted to the present version when it is of an older one.
-
-    Raises:
-        KeyError: There is no such event.
-        NewerEvent: It is of a newer version.
-        ValueError: It cannot be read.
-    """
-    present = UPCASTERS.versions.get(kind, 1)
-    if schema_version != present:
-        if not 1 <= schema_version < present:
-            raise NewerEvent(f"it has schema version {schema_version}, this program knows versions up to {present}")
-        payload = json.dumps(UPCASTERS.lift(kind, schema_version, json.loads(payload)))
-    return EVENTS[kind].model_validate_json(payload)
-
-
-def _payload(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Event:
-    position, stream_id, version, kind, schema_version, payload, *_ = row
-    try:
-        if payload.startswith(sealing.BEGINS):
-            payload = sealing.opened(connection, stream_id, version, payload)
-        return decode(kind, schema_version, payload)
-    except NewerEvent as error:
-        raise StoreUnavailable(f"event {position} ({kind}) cannot be read: {error}; upgrade oms-mcp") from error
-    except (KeyError, ValueError) as error:
-        raise StoreUnavailable(
-            f"event {position} ({kind}) cannot be read; the file was changed from outside, so restore a backup of it"
-        ) from error
-
-
-def all_by_stream(connection: sqlite3.Connection) -> Iterator[StoredEvent]:
-    """Every event, stream by stream and in order of version."""
-    return (read_event(connection, row) for row in connection.execute(SELECT_EVENTS + "ORDER BY stream_id, version"))

@@ -20,10 +20,12 @@ from oms_engine.domain.events import quote_stream_of, stream_of
 from oms_engine.domain.model import OrderState, QuoteRequestState, SettingsState, StreamState
 from oms_engine.errors import Refused, problem_of, shown
 from oms_engine.record import instant_text, parse_instant, plain
-from oms_engine.storage.event_store import SELECT_EVENTS, EventStore, looking_at, read_event
+from oms_engine.storage.connections import looking_at
+from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.failures import TRANSLATED
 from oms_engine.storage.paths import times_ascend
 from oms_engine.storage.projections import fill
+from oms_engine.storage.rows import SELECT_EVENTS, read_event
 from oms_engine.storage.schema import READ_MODEL_TABLES
 
 _POSITION = re.compile(r"p([0-9]{1,18})", re.ASCII)

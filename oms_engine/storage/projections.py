@@ -34,8 +34,8 @@ from oms_engine.domain.model import Allocation, OrderState, QuoteRequestState, R
 from oms_engine.domain.vocabulary import AllocStatus, Direction, Role
 from oms_engine.record import Record, instant_text
 from oms_engine.storage.codec import RowCodec, SqlValue
-from oms_engine.storage.event_store import all_by_stream
 from oms_engine.storage.paths import note_times
+from oms_engine.storage.rows import all_by_stream
 from oms_engine.storage.schema import READ_MODEL_TABLES
 
 ORDERS = RowCodec(ENTITIES["order"], {"pending_replace": ReplaceTerms})

@@ -17,9 +17,10 @@ from oms_engine.domain.vocabulary import WORKING_STATES, ExecutionStatus, TimeIn
 from oms_engine.record import Record, instant_text
 from oms_engine.storage.codec import RowCodec, SqlValue, from_sortable, sortable
 from oms_engine.storage.cursors import cursor_behind, mark_of, start_of
-from oms_engine.storage.event_store import SELECT_EVENTS, EventStore, read_event
+from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.paths import Route, route
 from oms_engine.storage.projections import ALLOCATIONS, EXECUTIONS, ORDERS, QUOTE_REQUESTS, QUOTES
+from oms_engine.storage.rows import SELECT_EVENTS, read_event
 from oms_engine.storage.schema import OPEN, WAITING
 from oms_engine.storage.statements import Clause, SqlCompiler, order_by
 

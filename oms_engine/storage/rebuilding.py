@@ -19,10 +19,12 @@ from oms_engine.domain.model import StreamState
 from oms_engine.errors import StoreBusy, in_one_line
 from oms_engine.storage import checkpoints, snapshots
 from oms_engine.storage.checkpoints import Parked
-from oms_engine.storage.event_store import SELECT_EVENTS, TURN, EventStore, read_event, take_write_lock
+from oms_engine.storage.connections import TURN, take_write_lock
+from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.failures import TRANSLATED
 from oms_engine.storage.layout import BESIDE, FORMER, Layout, drop_table, layout_of, reread
 from oms_engine.storage.projections import Progress, Rows
+from oms_engine.storage.rows import SELECT_EVENTS, read_event
 from oms_engine.storage.schema import READ_MODEL
 
 WINDOW = 4_000

@@ -26,9 +26,10 @@ from oms_engine.errors import StoreUnavailable, shown
 from oms_engine.record import Record
 from oms_engine.storage import snapshots
 from oms_engine.storage.chain import START, chained_from, link
-from oms_engine.storage.event_store import COLUMNS, SELECT_EVENTS, EventStore, read_event
+from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.failures import meaning
 from oms_engine.storage.projections import Progress, project
+from oms_engine.storage.rows import COLUMNS, SELECT_EVENTS, read_event
 from oms_engine.storage.schema import APPLICATION_ID, CURRENT, READ_MODEL_TABLES, VERSION, run_script
 
 MOST_FINDINGS = 100

@@ -24,8 +24,8 @@ from benchmarks.lifecycle import ACCOUNTS, SYMBOLS, Json, Ticking, check, life
 from oms_engine import Engine
 from oms_engine.domain.decider.streams import fold_stream
 from oms_engine.domain.events import StoredEvent
-from oms_engine.storage.event_store import INSERT_EVENT, _row
 from oms_engine.storage.projections import Rows
+from oms_engine.storage.rows import INSERT_EVENT, row_of
 from oms_engine.storage.schema import CURRENT
 
 KINDS = "FFFFFCCLLU"
@@ -81,7 +81,7 @@ def _insert(connection: sqlite3.Connection, orders: int) -> None:
             assert state is not None  # noqa: S101 - an order has events
             rows.add(its, state)
             events.extend(its)
-        connection.executemany(INSERT_EVENT, map(_row, events))
+        connection.executemany(INSERT_EVENT, map(row_of, events))
         connection.executemany("INSERT INTO commands VALUES (?, ?, ?, ?, ?)", _commands(events))
         rows.write(connection)
 

@@ -11,7 +11,7 @@ from benchmarks.figures import Figure, Scale, Target, speed, take_turns
 from benchmarks.filling import fill
 from benchmarks.versus import replay
 from oms_engine import Engine
-from oms_engine.storage.event_store import COLUMNS
+from oms_engine.storage.rows import COLUMNS
 
 WARM_UP = 1
 TARGET: Target = ("at least", 0.9)

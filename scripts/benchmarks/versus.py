@@ -27,8 +27,8 @@ from benchmarks.lifecycle import (
     rates,
 )
 from oms_engine import Engine
-from oms_engine.storage.event_store import COLUMNS
 from oms_engine.storage.rebuilding import load
+from oms_engine.storage.rows import COLUMNS
 
 if TYPE_CHECKING:
     from benchmarks.aggregate import Desk
@@ -136,7 +136,7 @@ def replay(connection: sqlite3.Connection) -> int:
     """Every stream as its events say; returns how many there are."""
     streams = 0
     for _, rows in groupby(connection.execute(FETCHED), itemgetter(1)):
-        stream, broken = load(rows)
+        stream, broken = load(connection, rows)
         if stream is None or broken is not None:
             raise RuntimeError(f"the benchmark's own events cannot be read: {broken}")
         streams += 1

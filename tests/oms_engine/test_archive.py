@@ -270,15 +270,6 @@ def test_an_export_goes_only_into_an_empty_store(desk: Desk) -> None:
     assert desk.rows() == before
 
 
-def test_an_export_does_not_go_into_a_store_that_chains_already(desk: Desk) -> None:
-    desk.given("PART")
-    chaining = Desk(store__hashChain="on")
-    with pytest.raises(StoreUnavailable, match="the store chains its events already"):
-        chaining.engine.import_archive(lines_of(desk))
-    chaining.given("PART")
-    assert chaining.engine.verify().sound
-
-
 def test_an_export_does_not_go_past_a_sink_that_would_not_hear_of_it(desk: Desk) -> None:
     desk.given("PART")
     listened = Desk(outbox__enabled=True)

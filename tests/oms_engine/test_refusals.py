@@ -12,7 +12,7 @@ import pytest
 from oms_engine import Engine, StoreError
 from oms_engine.engine import random_id
 from oms_engine.errors import StoreBusy, StoreRolledBack, StoreUnavailable
-from oms_engine.storage import event_store
+from oms_engine.storage import connections
 from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.failures import TRANSLATED, meaning
 from oms_engine.storage.projections import refill
@@ -287,4 +287,4 @@ def test_a_file_named_like_an_address_is_a_file(tmp_path: Path, monkeypatch: pyt
     assert [file.name for file in tmp_path.iterdir()] == ["file:oms.db?mode=memory"]
     with closing(EventStore.open("file:oms.db?mode=memory")) as store, store.apart() as connection:
         assert connection.execute("SELECT count(*) FROM events").fetchone() == (0,)
-    assert event_store.read_only(tmp_path / "a?b.db").endswith("a%3Fb.db?mode=ro&immutable=1")
+    assert connections.read_only(tmp_path / "a?b.db").endswith("a%3Fb.db?mode=ro&immutable=1")

@@ -13,7 +13,7 @@ from oms_engine.domain.decider import book
 from oms_engine.domain.events import EVENTS
 from oms_engine.domain.upcasting import UPCASTERS, Upcasters
 from oms_engine.errors import StoreUnavailable
-from oms_engine.storage import event_store
+from oms_engine.storage import rows as stored_rows
 from oms_engine.storage.verify import verify
 from scripts.archive_events import EVENTS as ARCHIVE
 from scripts.archive_events import archives, folded
@@ -37,7 +37,7 @@ STEPS = Upcasters({("OrderPlaced", 1): renamed, ("OrderPlaced", 2): in_capitals}
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program in which OrderPlaced has changed twice."""
-    monkeypatch.setattr(event_store, "UPCASTERS", STEPS)
+    monkeypatch.setattr(stored_rows, "UPCASTERS", STEPS)
     monkeypatch.setattr(book, "UPCASTERS", STEPS)
 
 
@@ -86,7 +86,7 @@ def test_old_events_are_read_as_if_written_today_and_stay_as_they_are(
 ) -> None:
     file = tmp_path / "oms.db"
     with monkeypatch.context() as before:
-        before.setattr(event_store, "UPCASTERS", UPCASTERS)
+        before.setattr(stored_rows, "UPCASTERS", UPCASTERS)
         before.setattr(book, "UPCASTERS", UPCASTERS)
         desk = Desk(str(file))
         desk.given("LIVE")
@@ -118,7 +118,7 @@ def test_an_event_of_a_newer_version_is_refused_with_the_way_out(
 ) -> None:
     file = tmp_path / "oms.db"
     with monkeypatch.context() as newer:
-        newer.setattr(event_store, "UPCASTERS", STEPS)
+        newer.setattr(stored_rows, "UPCASTERS", STEPS)
         newer.setattr(book, "UPCASTERS", STEPS)
         desk = Desk(str(file))
         desk.given("LIVE")
@@ -142,7 +142,7 @@ def test_an_event_of_a_newer_version_is_refused_with_the_way_out(
 def test_an_export_of_old_events_is_imported_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "oms.db"
     with monkeypatch.context() as before:
-        before.setattr(event_store, "UPCASTERS", UPCASTERS)
+        before.setattr(stored_rows, "UPCASTERS", UPCASTERS)
         before.setattr(book, "UPCASTERS", UPCASTERS)
         desk = Desk(str(file))
         desk.given("LIVE")

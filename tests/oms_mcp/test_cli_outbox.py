@@ -80,7 +80,7 @@ def test_status_says_that_nobody_listens(oms: Oms, ask: Ask, tmp_path: Path) -> 
 
 def test_messages_are_delivered_to_a_file_and_counted(oms: Oms, ask: Ask, db: str) -> None:
     assert "audit" in oms("outbox", "status", "--db", db).stdout
-    assert ask("outbox", "run", "--once", "--db", db) == {"delivered": 2, "failed": 0, "parked": 0}
+    assert ask("outbox", "run", "--once", "--db", db) == {"delivered": 2, "failed": 0, "parked": 0, "stuck": {}}
     assert delivered() == [("order-events", 2), ("order-events", 3)]
     oms("exec", fill(1), "--db", db)
     assert "2 messages delivered" in oms("outbox", "run", "--once", "--sink", "audit", "--db", db).stderr
