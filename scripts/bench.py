@@ -42,8 +42,8 @@ class Benchmark(NamedTuple):
 
 BENCHMARKS = {
     "parallel": Benchmark(parallel, Scale(1_000), Scale(20)),
-    "write": Benchmark(write, Scale(20, 200), Scale(3, 25), written_sql),
-    "eventsourcing": Benchmark(eventsourcing, Scale(20, 200), Scale(3, 25), eventsourcing_sql),
+    "write": Benchmark(write, Scale(15, 200), Scale(3, 25), written_sql),
+    "eventsourcing": Benchmark(eventsourcing, Scale(12, 100), Scale(3, 25), eventsourcing_sql),
     "queries": Benchmark(queries, Scale(300, 1_000_000), Scale(20, 4_000), queries_sql),
     "rebuild": Benchmark(rebuild, Scale(7, 25_000), Scale(2, 1_000), rebuild_sql),
 }

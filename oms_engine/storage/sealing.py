@@ -101,6 +101,8 @@ class Seals:
         if row[_TYPE] == _SETTINGS:
             fields = json.loads(row[_PAYLOAD])
             secrets = _take_scopes(fields)
+            if not secrets:
+                return row
         elif names := PERSONAL.get(row[_TYPE]):
             fields = json.loads(row[_PAYLOAD])
             taken = _take(fields, names)

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oms_engine import Engine, Order, Projection, Refused, SettingsError, StoredEvent, Tables
+from oms_engine.domain.decider.streams import evolve_privacy
 from oms_engine.domain.events import EVENTS, PERSONAL, Event, OrderCancelRejected, impersonal
 from oms_engine.domain.model import OrderState, PrivacyState, ReplaceTerms, StreamState
 from oms_engine.domain.vocabulary import CxlRejReason
@@ -566,6 +567,24 @@ def test_what_has_no_account_is_not_sealed(desk: Desk) -> None:
     desk.ok("QuoteRequestCreateCmd", quoteRequest={"quoteReqId": "R1", "symbol": "EUR/USD", "quantity": "1000000"})
     desk.ok("SettingsChangeCmd", changes={"risk.maxOpenOrders": {"*": "5"}, "dayEnd": "21:00"})
     assert [payload for payload in payloads(desk) if payload.startswith(BEGINS)] == []
+
+
+def test_a_text_about_an_order_from_before_is_sealed_for_its_account(file: Path) -> None:
+    early = desk_of(file, store__personalData="plain")
+    order_id = early.given("UNACK", account=ACCOUNT)
+    early.engine.close()
+    desk = desk_of(file)
+    desk.ok("OrderRejectCmd", orderId=order_id, text=SECRET)
+    assert SECRET not in "\n".join(payloads(desk))
+    assert desk.rows(("account_keys",))["account_keys"][0][1] == ACCOUNT
+    assert desk.engine.history(order_id)[-1].payload.to_wire()["text"] == SECRET
+    desk.engine.close()
+
+
+def test_the_stream_of_erasures_has_no_other_events(desk: Desk) -> None:
+    event = desk.engine.history(desk.given("REJ"))[-1]
+    with pytest.raises(TypeError, match="OrderRejected is no event of erasure"):
+        evolve_privacy(None, event)
 
 
 def test_a_text_without_an_account_is_not_kept(desk: Desk) -> None:
