@@ -357,19 +357,21 @@ class Engine:
             after = self._store.state(event.stream_id, up_to=event.version)
         return changes_between(before, after)
 
-    def at(self, as_of: str, *, order_id: str = "") -> "PastEngine":
+    def at(self, as_of: str | datetime, *, order_id: str = "") -> "PastEngine":
         """The engine as it was at a moment, for reading alone; close it, or use it as a context manager.
 
         Args:
-            as_of: `p3456` right after the event at a position, `v12` right after a version of one order, or ISO-8601
-                with an offset. A time before the first event shows nothing, one in the future shows what is now.
+            as_of: `p3456` right after the event at a position, `v12` right after a version of one order, or a time: a
+                datetime with an offset, or ISO-8601. A time before the first event shows nothing, one in the future
+                shows what is now.
             order_id: The order that a version belongs to.
 
         Raises:
             Refused: OMS-VAL-004 malformed, or a version without an order; OMS-VAL-005 a position or version that no
                 event has; OMS-ORDER-001 no such order.
         """
-        store = PastStore(self._store, as_of, order_id, self._clock())
+        moment = as_of.isoformat() if isinstance(as_of, datetime) else as_of
+        store = PastStore(self._store, moment, order_id, self._clock())
         past = PastEngine(
             store,
             settings=self._opened_with,

@@ -23,6 +23,8 @@ _DAMAGED: tuple[type[StoreError], str] = (
     "the database file is damaged; stop the programs that use it, run oms verify, and restore a backup",
 )
 
+_CLOSED: tuple[type[StoreError], str] = (StoreUnavailable, "the engine is closed; open the store again")
+
 _UNUSABLE: tuple[type[StoreError], str] = (StoreUnavailable, "the database could not be read or written")
 
 _MEANINGS: Mapping[int, tuple[type[StoreError], str]] = {
@@ -54,6 +56,8 @@ _MEANINGS: Mapping[int, tuple[type[StoreError], str]] = {
 
 def meaning(error: sqlite3.Error) -> StoreError:
     """The error of ours that says what an error of SQLite means."""
+    if isinstance(error, sqlite3.ProgrammingError) and "closed" in str(error):
+        return _CLOSED[0](_CLOSED[1])
     code = getattr(error, "sqlite_errorcode", 0)
     kind, words = _MOVED if code == sqlite3.SQLITE_READONLY_DBMOVED else _MEANINGS.get(code & _PRIMARY, _UNUSABLE)
     return kind(words)

@@ -130,6 +130,9 @@ def _view_of(store: EventStore) -> sqlite3.Connection:
 
 def _moment(connection: sqlite3.Connection, as_of: str, order_id: str, now: datetime) -> Moment:
     last = int(connection.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()[0])
+    if not isinstance(as_of, str):
+        message = f"as_of {shown(as_of)} is no text; write 'p3456', 'v12', or a time such as '2026-01-02T09:30:00Z'"
+        raise _refusal("OMS-VAL-004", message)
     if found := _POSITION.fullmatch(as_of):
         return _at_position(connection, int(found[1]), last)
     if found := _VERSION.fullmatch(as_of):

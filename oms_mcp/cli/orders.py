@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from oms_mcp.cli.root import REFUSED, AsOf, Db, DryRun, Held, Json, Kept, Set, app, examples, opened
+from oms_mcp.cli.root import REFUSED, AsOf, Cursor, Db, DryRun, Held, Json, Kept, Set, app, examples, opened
 
 
 @app.command(
@@ -78,9 +78,7 @@ def query(
     sort: Annotated[str, typer.Option(help="field,DESC;field2,ASC; newest first when not given.")] = "",
     page: Annotated[str, typer.Option(metavar="N", help="Page, counted from 0.")] = "",
     size: Annotated[str, typer.Option(metavar="N", help="Rows on a page.")] = "",
-    cursor: Annotated[
-        str, typer.Option(metavar="TEXT", help="In place of --page: nextCursor of the page before; * starts.")
-    ] = "",
+    cursor: Cursor = "",
     as_of: AsOf = "",
     db: Kept = "",
     pairs: Held = None,

@@ -113,11 +113,31 @@ Held = Annotated[
         help="A setting for this command alone, not stored; repeatable. OMS_SETTINGS=FILE gives many.",
     ),
 ]
+
+
+def _not_blank(ctx: typer.Context, param: typer.CallbackParam, value: str) -> str:
+    """An option that was typed says something: an empty variable of a script does not silently mean "none"."""
+    source = ctx.get_parameter_source(str(param.name))
+    if source is not None and source.name == "COMMANDLINE" and not value.strip():
+        option = f"--{param.name}".replace("_", "-")
+        raise typer.BadParameter("is empty; give a value, or leave the option out", ctx, param_hint=option)
+    return value
+
+
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Answer what would happen; store nothing.")]
 AsOf = Annotated[
     str,
     typer.Option(
-        "--as-of", metavar="MOMENT", help="As it was: version v12 (of one order), position p3456, or ISO-8601 time."
+        "--as-of",
+        metavar="MOMENT",
+        callback=_not_blank,
+        help="As it was: version v12 (of one order), position p3456, or ISO-8601 time.",
+    ),
+]
+Cursor = Annotated[
+    str,
+    typer.Option(
+        metavar="TEXT", callback=_not_blank, help="In place of --page: nextCursor of the page before; * starts."
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document for machines.")]

@@ -240,9 +240,11 @@ def test_a_closed_engine_says_so(desk: Desk) -> None:
     desk.engine.close()
     result = desk.engine.execute({"type": "OrderCreateCmd", "order": desk.asked()})
     assert result.error is not None
-    assert result.error.error_code == "OMS-DATA-002"
-    with pytest.raises(StoreError):
-        desk.engine.query()
+    closed = "the engine is closed; open the store again"
+    assert (result.error.error_code, result.error.detail) == ("OMS-DATA-002", closed)
+    for ask in (desk.engine.query, lambda: desk.engine.find("o1"), lambda: desk.engine.at("p1")):
+        with pytest.raises(StoreError, match=closed):
+            ask()
 
 
 def test_a_damaged_table_is_an_unusable_store_and_no_sql_leaves(desk: Desk) -> None:

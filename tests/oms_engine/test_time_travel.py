@@ -171,6 +171,21 @@ def test_the_past_of_an_empty_store_is_empty(desk: Desk) -> None:
         assert (then.moment.position, then.query().content) == (0, [])
 
 
+def test_a_moment_may_be_a_datetime(desk: Desk) -> None:
+    order_id = desk.given("LIVE")
+    created = desk.engine.history(order_id)[0].recorded_at
+    with desk.engine.at(created) as past:
+        assert past.find(order_id).version == 2
+    with pytest.raises(Refused, match="has no offset from UTC"):
+        desk.engine.at(created.replace(tzinfo=None))
+
+
+@pytest.mark.parametrize("moment", [3, None, ["p1"]])
+def test_a_moment_is_text_or_a_time(moment: object, desk: Desk) -> None:
+    with pytest.raises(Refused, match="is no text; write 'p3456'"):
+        desk.engine.at(moment)  # type: ignore[arg-type] # what is refused
+
+
 @pytest.mark.parametrize(
     ("as_of", "order_id", "code", "words"),
     [

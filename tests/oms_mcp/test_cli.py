@@ -1317,3 +1317,12 @@ def test_a_search_that_is_refused_builds_nothing(ask: Ask, tmp_path: Path, monke
 def test_a_document_that_is_not_there_is_answered_with_those_nearest(ask: Ask) -> None:
     error = ask("kb", "read", "nope", code=REFUSED)["error"]
     assert re.search(r"nearest: \w+/[\w-]+\.md, ", error["detail"])
+
+
+@pytest.mark.parametrize(
+    "words", [("show", "O1", "--as-of", ""), ("query", "--as-of", " "), ("query", "--cursor", "")], ids=lambda w: w[-2]
+)
+def test_an_option_that_is_typed_empty_is_not_taken_for_none(words: tuple[str, ...], oms: Oms, db: str) -> None:
+    result = oms(*words, "--db", db)
+    assert result.exit_code == MISUSED
+    assert "is empty; give a value, or leave the option out" in " ".join(result.stderr.replace("│", " ").split())
