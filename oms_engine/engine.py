@@ -29,7 +29,7 @@ from oms_engine.settings import FIXED_AT_OPENING, Settings
 from oms_engine.storage.archive import Archived, export, import_archive
 from oms_engine.storage.chain import chained_from
 from oms_engine.storage.connections import MEMORY
-from oms_engine.storage.copies import Backup, Compacted, backup, compact, placed
+from oms_engine.storage.copies import Backup, Compacted, backup, compact, placed, require_apart
 from oms_engine.storage.erasure import Erased, Request, erase
 from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.feed import Feed
@@ -594,10 +594,11 @@ class Engine:
             progress: Told how many events were written, and how many there are.
 
         Raises:
-            StoreError: The target is there or cannot be written; nothing was left behind.
+            StoreError: The target is there, is the store itself or in use, or cannot be written; nothing was touched.
         """
         if not isinstance(target, str | Path):
             return export(self._store, target, progress, with_keys=with_keys)
+        require_apart(self._store, Path(target))
         with placed(Path(target), force=force) as partial, partial.open("wb") as lines:
             return export(self._store, lines, progress, with_keys=with_keys)
 

@@ -143,6 +143,21 @@ def file_of(connection: sqlite3.Connection) -> str:
     return str(connection.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0])
 
 
+_PARTS = ("", "-wal", "-shm", "-journal")
+
+
+def belongs_to(database: str, path: Path) -> bool:
+    """Is this path, by whatever name, the file of a database or one that SQLite keeps beside it?"""
+    if not database:
+        return False
+    parts = [Path(database + end) for end in _PARTS]
+    return any(path.resolve() == part.resolve() or _same(path, part) for part in parts)
+
+
+def _same(path: Path, part: Path) -> bool:
+    return path.exists() and part.exists() and path.samefile(part)
+
+
 _READ_CACHE = 16_384
 """KiB of pages that a reader keeps: the inner ones of every tree of a store with millions of orders."""
 

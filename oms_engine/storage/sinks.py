@@ -20,6 +20,7 @@ from oms_engine.domain.model import StreamState
 from oms_engine.domain.rules.envelope import ID_FORM
 from oms_engine.errors import Refused, problem, problem_of, shown
 from oms_engine.record import Record, instant_text, is_unicode
+from oms_engine.storage.connections import belongs_to
 from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.outbox import (
     DROP,
@@ -280,6 +281,6 @@ def _checked_target(kind: str, target: str | None, connection: sqlite3.Connectio
     if path.is_dir() or not path.parent.is_dir():
         raise refused_value("target", f"target {shown(target)} must be a file in a folder that exists")
     database = connection.execute("PRAGMA database_list").fetchone()[2]
-    if database and path.resolve() in {Path(database + end).resolve() for end in ("", "-wal", "-shm", "-journal")}:
+    if belongs_to(database, path):
         raise refused_value("target", f"target {shown(target)} is the database itself; choose another file")
     return str(path)

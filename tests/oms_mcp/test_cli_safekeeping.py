@@ -220,3 +220,38 @@ def test_a_write_protected_database_is_read_and_says_why_it_is_not_written(
         told = " ".join((result.stdout + result.stderr).replace("│", " ").split())
         assert "the database can be read but not written" in told
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", ["export", "backup"])
+@pytest.mark.parametrize("force", [True, False])
+@pytest.mark.parametrize("name", ["orders.db", "./orders.db", "soft", "hard", "orders.db-wal", "orders.db-shm"])
+def test_a_store_is_never_the_target_of_its_own_export_or_backup(
+    command: str, force: bool, name: str, db: str, oms: Oms
+) -> None:
+    Path("soft").symlink_to(db)
+    Path("hard").hardlink_to(db)
+    with Engine.open(db) as engine:
+        engine.execute({"type": "OrderExpireCmd", "orderId": "o1"})
+        before = {part: Path(part).read_bytes() for part in (db, f"{db}-wal")}
+        result = oms(command, name, *(["--force"] if force else []), "--db", db)
+        assert (result.exit_code, "is the store itself" in " ".join(result.stderr.split())) == (MISUSED, True)
+        assert "--force" not in result.stderr
+        assert {part: Path(part).read_bytes() for part in before} == before
+        assert engine.verify().sound
+
+
+def test_an_export_replaces_no_file_of_another_database_in_use(db: str, oms: Oms, tmp_path: Path) -> None:
+    other = Desk(str(tmp_path / "other.db"))
+    other.given("LIVE")
+    for name in ("other.db", "other.db-wal"):
+        result = oms("export", name, "--force", "--db", db)
+        assert result.exit_code == MISUSED, name
+    assert other.engine.verify().sound
+    other.engine.close()
+
+
+def test_a_sink_does_not_write_to_the_store_by_another_name(db: str, oms: Oms) -> None:
+    Path("hard").hardlink_to(db)
+    result = oms("outbox", "add", "audit", "--to", "hard", "--db", db)
+    assert result.exit_code != OK
+    assert "is the database itself" in " ".join(result.stderr.split()), result.stderr
