@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic_core import PydanticCustomError
 
 from oms_engine.domain.events import EVENTS
-from oms_engine.errors import Problem, ScenarioError, SettingsError, shown
+from oms_engine.errors import Problem, ScenarioError, SettingsError, StoreUnavailable, shown
 from oms_engine.record import parse_instant
 from oms_engine.settings import Settings
 
@@ -210,6 +210,10 @@ def required_database(url: str, command: str) -> str:
     name = named_for(url, command)
     if not Path(name).exists():
         raise Misuse(f"there is no database {shown(name)}; oms exec --db PATH creates one with its first command")
+    if not Path(name).stat().st_size:
+        remedy = "restore a backup, or name another file"
+        told = f"{shown(name)} cannot be used: the file is empty (0 bytes), so it is no store; {remedy}"
+        raise StoreUnavailable(told, remedy=remedy, lasts=True)
     return name
 
 

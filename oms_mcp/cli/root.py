@@ -168,7 +168,7 @@ def opened(db: str, pairs: Sequence[str] | None, *, needed_by: str = "", stores:
     settings = read_settings(pairs or ())
     db = required_database(db, needed_by) if needed_by else named_database(db)
     file = database_file(db)
-    if file is None or not (stores or file.exists()):
+    if file is None or not (stores or (file.exists() and file.stat().st_size)):
         db = ":memory:"
     with Engine.open(db, settings=settings, session_id=SESSION, keep_settings=stores) as engine:
         yield engine

@@ -2,6 +2,9 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -255,3 +258,104 @@ def test_a_sink_does_not_write_to_the_store_by_another_name(db: str, oms: Oms) -
     result = oms("outbox", "add", "audit", "--to", "hard", "--db", db)
     assert result.exit_code != OK
     assert "is the database itself" in " ".join(result.stderr.split()), result.stderr
+
+
+NEEDS_A_STORE = [
+    ["verify"], ["backup", "copy.db", "--force"], ["export", "all.jsonl"], ["query"], ["show", "O1"], ["history", "O1"],
+    ["events"], ["projections", "status"], ["rebuild"], ["compact"], ["outbox", "status"], ["doctor"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", NEEDS_A_STORE, ids=lambda words: " ".join(words[:2]))
+def test_an_empty_file_is_no_store_and_stays_empty(words: list[str], db: str, oms: Oms) -> None:
+    Path("cut.db").touch()
+    oms("backup", "copy.db", "--db", db)
+    good = Path("copy.db").read_bytes()
+    result = oms(*words, "--db", "cut.db")
+    assert result.exit_code == (REFUSED if words[0] in {"verify", "doctor"} else MISUSED)
+    said = result.stdout + result.stderr
+    for border in "│|":
+        said = said.replace(border, " ")
+    assert "(0 bytes)" in " ".join(said.split())
+    assert (Path("cut.db").stat().st_size, Path("copy.db").read_bytes()) == (0, good)
+    assert sorted(file.name for file in Path.cwd().iterdir()) == ["copy.db", "cut.db", db]
+
+
+def test_a_trial_leaves_an_empty_file_empty_and_a_first_command_makes_it_a_store(oms: Oms) -> None:
+    Path("new.db").touch()
+    order = {"orderId": "O1", "clOrdId": "C1", "account": "A", "symbol": "S", "side": "BUY", "ordType": "MARKET"}
+    command = {"type": "OrderCreateCmd", "order": {**order, "orderQty": "10"}}
+    assert oms("exec", command, "--dry-run", "--db", "new.db").exit_code == OK
+    assert Path("new.db").stat().st_size == 0
+    assert oms("exec", command, "--db", "new.db").exit_code == OK
+    assert oms("verify", "--db", "new.db").exit_code == OK
+
+
+def newer(file: str) -> None:
+    Engine.open(file).close()
+    with closing(sqlite3.connect(file)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+
+
+def foreign(file: str) -> None:
+    damage(file, "CREATE TABLE mine (a)")
+
+
+def no_database(file: str) -> None:
+    Path(file).write_text("Dear diary, " * 100)
+
+
+def empty(file: str) -> None:
+    Path(file).touch()
+
+
+@pytest.mark.parametrize(
+    ("prepare", "remedy"),
+    [(newer, "upgrade oms-mcp"), (foreign, "name another file"), (no_database, "restore a"), (empty, "restore a")],
+)
+def test_the_way_out_of_a_file_that_is_no_store_fits_and_is_not_another_try(
+    prepare: Callable[[str], None], remedy: str, oms: Oms
+) -> None:
+    prepare("some.db")
+    (finding,) = json.loads(oms("verify", "--json", "--db", "some.db").stdout)["findings"]
+    assert finding["remedy"].startswith(remedy)
+    told = json.loads(oms("query", "--json", "--db", "some.db").stdout)["error"]
+    assert (told["errorCode"], told["retryable"], told["hint"]) == ("OMS-DATA-002", False, finding["remedy"])
+
+
+_ON_A_FULL_DISK = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv.pop(1)), resource.RLIM_INFINITY))
+from oms_mcp.cli import main
+main()
+"""
+
+
+def with_room(size: int, *words: str) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own that cannot write beyond so many bytes of any file."""
+    return subprocess.run(
+        [sys.executable, "-c", _ON_A_FULL_DISK, str(size), *words], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.slow
+def test_a_disk_without_room_for_the_log_is_not_taken_for_a_damaged_file(db: str, oms: Oms) -> None:
+    told = with_room(1_024, "query", "--json", "--db", db)
+    assert told.returncode == MISUSED
+    error = json.loads(told.stdout)["error"]
+    assert "the disk is full or failed, so the file cannot be opened; free some space" in error["detail"]
+    assert (error["retryable"], error["hint"].split(" and ")[0]) == (True, "free some space")
+    looked = with_room(1_024, "verify", "--json", "--db", db)
+    assert looked.returncode == REFUSED
+    assert json.loads(looked.stdout)["findings"][0]["remedy"] == error["hint"]
+    assert oms("verify", "--db", db).exit_code == OK
+
+
+@pytest.mark.slow
+def test_a_rebuild_without_room_says_what_stopped_it(db: str, oms: Oms) -> None:
+    with Engine.open(db) as engine:
+        engine.execute({"type": "OrderExpireCmd", "orderId": "o1"})
+        told = with_room(Path(f"{db}-wal").stat().st_size, "rebuild", "--db", db)
+        assert told.returncode == MISUSED
+        assert "the disk failed while the database was read or written" in " ".join(told.stderr.split())
+    assert oms("verify", "--db", db).exit_code == OK
