@@ -76,6 +76,9 @@ class Engine:
     """An order management engine over one store; safe to share between threads.
 
     Use it as a context manager, or call `close`. `execute` never raises for a refused command; questions raise Refused.
+
+    Attributes:
+        set_at_opening: Settings that were given when it was opened, and were set in the store since they differed.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Engine:
         self.session_id = session_id
         self._opened_with = settings
         self._own: Mapping[str, Any] = {}
+        self.set_at_opening: dict[str, Any] = {}
         self._effective = (SettingsState(), settings)
         self._store = store
         self._projections = Projections(store, clock)
@@ -162,6 +166,8 @@ class Engine:
         while changes:
             result = self.execute({"type": "SettingsChangeCmd", "changes": changes})
             before, changes = changes, {} if result.ok else self._differences(wanted)
+            if result.ok:
+                self.set_at_opening.update(before)
             if changes == before:
                 raise SettingsError(f"the settings given cannot be set: {result.message}")
 

@@ -136,6 +136,9 @@ def read_pairs(pairs: Sequence[str], option: str = "") -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
             raise Misuse(f"{option}{shown(pair)} is no KEY=VALUE, such as {option}routing=manual")
+        if key.strip() in values:
+            first = f"{option}{key.strip()}={values[key.strip()]}"
+            raise Misuse(f"{shown(first)} and {shown(option + pair)} set the same; keep one")
         values[key.strip()] = value.strip()
     return values
 

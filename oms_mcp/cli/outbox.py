@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oms_mcp.cli.root import REFUSED, Db, Held, Json, Kept, app, examples, opened
+from oms_mcp.cli.root import REFUSED, Held, Json, Kept, app, examples, opened
 
 if TYPE_CHECKING:
     from oms_engine import Engine
@@ -56,19 +56,19 @@ def add(
     start: Annotated[
         int | None, typer.Option("--from", metavar="POSITION", help="Earlier events behind it too; 0 is everything.")
     ] = None,
-    db: Db = "",
+    db: Kept = "",
     as_json: Json = False,
 ) -> None:
     """Keep messages for another system from now on, or from a position."""
     from oms_engine import Refused
     from oms_engine.domain.messages import TOPICS
-    from oms_mcp.inputs import named_for, renamed
+    from oms_mcp.inputs import renamed
     from oms_mcp.printing import outbox as printing
     from oms_mcp.printing import terminal
 
     kind, target = ("stdout", None) if to == "-" else ("file", to)
     names = {topic: called or topic for topic, _, called in (each.partition("=") for each in topics or TOPICS)}
-    with opened(named_for(db, "outbox add"), None, stores=True) as engine:
+    with opened(db, None, needed_by="outbox add", stores=True) as engine:
         with terminal.progress("making messages of earlier events") as progress:
             try:
                 sink = engine.sinks.register(

@@ -90,9 +90,16 @@ def test_messages_are_delivered_to_a_file_and_counted(oms: Oms, ask: Ask, db: st
     assert ask("outbox", "status", "--db", db)["sinks"][0]["waiting"] == 0
 
 
-def test_a_new_database_can_have_a_sink_first(ask: Ask, tmp_path: Path) -> None:
-    wire = ask("outbox", "add", "fills", "--to", "-", "--topic", "execution-events=trades", "--db", tmp_path / "new.db")
+def test_a_sink_that_prints_can_give_topics_names_of_its_own(ask: Ask, db: str) -> None:
+    wire = ask("outbox", "add", "fills", "--to", "-", "--topic", "execution-events=trades", "--db", db)
     assert (wire["sink"]["kind"], wire["sink"]["topics"]) == ("stdout", {"execution-events": "trades"})
+
+
+def test_a_sink_is_added_to_a_database_that_exists(oms: Oms) -> None:
+    result = oms("outbox", "add", "fills", "--to", "-", "--db", "typo.db")
+    assert result.exit_code == MISUSED
+    assert "there is no database" in result.stderr
+    assert not Path("typo.db").exists()
 
 
 def test_messages_go_to_standard_output_and_what_is_said_about_them_does_not(oms: Oms, db: str) -> None:
