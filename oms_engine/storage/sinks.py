@@ -115,10 +115,7 @@ class Sinks:
             if from_position is not None and not 0 <= from_position <= last:
                 message = f"from_position {from_position} must lie between 0 and {last}; without it the sink starts now"
                 raise refused_value("from_position", message, "OMS-VAL-005")
-            if registered(self._store.connection, name):
-                raise Refused(
-                    problem("OMS-DATA-001", f"sink {shown(name)} is registered already; remove it or choose a new name")
-                )
+            _require_new(registered(self._store.connection), name, kind, path, names)
             filled = last if from_position is None else from_position
             self._store.connection.execute(
                 "INSERT INTO sinks VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -264,6 +261,23 @@ class Sinks:
             last_error=error[0] if error else None,
             next_attempt_at=next_at,
         )
+
+
+def _require_new(there: Sequence[SinkRow], name: str, kind: str, path: str | None, names: Mapping[str, str]) -> None:
+    """Neither the name nor the file may be another sink's."""
+    for sink in there:
+        if sink.name == name:
+            same = (sink.kind, sink.target, dict(sink.topics)) == (kind, path, dict(names))
+            how = "with this target and these topics" if same else "with another target or other topics"
+            told = problem("OMS-DATA-001", f"sink {shown(name)} is registered already, {how}")
+            hint = "nothing is left to do" if same else "choose another name, or remove the sink and register it anew"
+            raise Refused(told.model_copy(update={"hint": hint}))
+        if path and sink.target and Path(sink.target).resolve() == Path(path).resolve():
+            raise refused_value(
+                "target",
+                f"target {shown(path)} is the file of sink {shown(sink.name)}; choose another file, "
+                "since what two sinks write into one cannot be told apart",
+            )
 
 
 def _checked_topics(topics: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
