@@ -156,7 +156,8 @@ def event_type(name: str) -> str:
     if name in EVENTS:
         return name
     near = difflib.get_close_matches(name[:64], EVENTS, n=1, cutoff=0)
-    raise Misuse(f"--type {shown(name)} is no type of event; did you mean {near[0]}?")
+    valid = ", ".join(sorted(EVENTS))
+    raise Misuse(f"--type {shown(name)} is no type of event; did you mean {near[0]}? valid: {valid}")
 
 
 def _settings_file(name: str) -> dict[str, Any]:
