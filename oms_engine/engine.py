@@ -775,7 +775,7 @@ class PastEngine(Engine):
         """The order as it was; raises Refused (OMS-ORDER-001) when there was none."""
         order = self.get(order_id)
         if order is None:
-            raise no_order(order_id, self.moment.name)
+            raise no_order(order_id, self.moment.told)
         return order
 
     def tree(self, order_id: str) -> Tree:
