@@ -359,3 +359,18 @@ def test_a_rebuild_without_room_says_what_stopped_it(db: str, oms: Oms) -> None:
         assert told.returncode == MISUSED
         assert "the disk failed while the database was read or written" in " ".join(told.stderr.split())
     assert oms("verify", "--db", db).exit_code == OK
+
+
+def test_the_chain_speaks_first_and_no_rebuild_is_advised_for_changed_events(db: str, oms: Oms) -> None:
+    with closing(sqlite3.connect(db)) as connection:
+        triggers = connection.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        for (name,) in triggers:
+            connection.execute(f"DROP TRIGGER {name}")
+        connection.execute("UPDATE events SET payload = replace(payload, '1000', '9000') WHERE position = 1")
+        connection.commit()
+    schema, chain, *streams = json.loads(oms("verify", "--json", "--db", db).stdout)["findings"]
+    assert schema["what"].startswith("triggers ")
+    assert schema["what"].count(",") == len(triggers) - 1
+    assert (chain["where"], chain["what"][:24]) == ("event 1", "the hash chain is broken")
+    assert streams
+    assert not any("oms rebuild" in finding["remedy"] for finding in streams)
