@@ -374,3 +374,16 @@ def test_the_chain_speaks_first_and_no_rebuild_is_advised_for_changed_events(db:
     assert (chain["where"], chain["what"][:24]) == ("event 1", "the hash chain is broken")
     assert streams
     assert not any("oms rebuild" in finding["remedy"] for finding in streams)
+
+
+def test_the_way_out_of_a_file_that_cannot_be_read_is_the_right_to_read_it(folder: Path, oms: Oms) -> None:
+    file = folder / "secret.db"
+    Engine.open(str(file)).close()
+    file.chmod(0o000)
+    with without_rights():
+        result = oms("verify", "--json", "--db", file)
+    file.chmod(0o600)
+    assert result.exit_code == REFUSED
+    (finding,) = json.loads(result.stdout)["findings"]
+    assert finding["remedy"] == "let this program read and write the file and its folder, or name another file"
+    assert oms("verify", "--db", file).exit_code == OK
