@@ -29,7 +29,7 @@ from oms_engine.settings import FIXED_AT_OPENING, Settings
 from oms_engine.storage.archive import Archived, export, import_archive
 from oms_engine.storage.chain import chained_from
 from oms_engine.storage.connections import MEMORY
-from oms_engine.storage.copies import Backup, Compacted, backup, compact, placed
+from oms_engine.storage.copies import Backup, Compacted, backup, compact, placed, require_apart
 from oms_engine.storage.erasure import Erased, Request, erase
 from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.feed import Feed
@@ -76,6 +76,9 @@ class Engine:
     """An order management engine over one store; safe to share between threads.
 
     Use it as a context manager, or call `close`. `execute` never raises for a refused command; questions raise Refused.
+
+    Attributes:
+        set_at_opening: Settings that were given when it was opened, and were set in the store since they differed.
     """
 
     def __init__(
@@ -91,6 +94,7 @@ class Engine:
         self.session_id = session_id
         self._opened_with = settings
         self._own: Mapping[str, Any] = {}
+        self.set_at_opening: dict[str, Any] = {}
         self._effective = (SettingsState(), settings)
         self._store = store
         self._projections = Projections(store, clock)
@@ -162,6 +166,8 @@ class Engine:
         while changes:
             result = self.execute({"type": "SettingsChangeCmd", "changes": changes})
             before, changes = changes, {} if result.ok else self._differences(wanted)
+            if result.ok:
+                self.set_at_opening.update(before)
             if changes == before:
                 raise SettingsError(f"the settings given cannot be set: {result.message}")
 
@@ -594,10 +600,11 @@ class Engine:
             progress: Told how many events were written, and how many there are.
 
         Raises:
-            StoreError: The target is there or cannot be written; nothing was left behind.
+            StoreError: The target is there, is the store itself or in use, or cannot be written; nothing was touched.
         """
         if not isinstance(target, str | Path):
             return export(self._store, target, progress, with_keys=with_keys)
+        require_apart(self._store, Path(target))
         with placed(Path(target), force=force) as partial, partial.open("wb") as lines:
             return export(self._store, lines, progress, with_keys=with_keys)
 
@@ -768,7 +775,7 @@ class PastEngine(Engine):
         """The order as it was; raises Refused (OMS-ORDER-001) when there was none."""
         order = self.get(order_id)
         if order is None:
-            raise no_order(order_id, self.moment.name)
+            raise no_order(order_id, self.moment.told)
         return order
 
     def tree(self, order_id: str) -> Tree:

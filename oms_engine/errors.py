@@ -221,6 +221,23 @@ class StoreError(OmsError):
 
     code = "OMS-DATA-002"
 
+    def __init__(self, message: str, *, remedy: str = "", lasts: bool = False) -> None:
+        """Args: what is wrong; what to do, where another way out fits better; whether it stays so until then."""
+        super().__init__(message)
+        self.remedy = remedy
+        self.lasts = lasts
+
+    def problem(self, *, context: dict[str, Any] | None = None, command_id: str | None = None) -> Problem:
+        """The problem details of this error; what lasts is not worth another try."""
+        told = problem(
+            self.code,
+            str(self),
+            context=context,
+            command_id=command_id,
+            retryable=False if self.lasts else None,
+        )
+        return told.but(hint=self.remedy) if self.remedy else told
+
 
 class StoreUnavailable(StoreError):
     """The store cannot be opened, read or written."""

@@ -5,7 +5,7 @@ consumers ignore versions of a key that they have seen. Several relays, in sever
 a lease on the keys of its batch, and nobody else touches those meanwhile.
 """
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from queue import Empty, SimpleQueue
@@ -52,6 +52,7 @@ class Relay:
 
     Attributes:
         stuck: Sinks for which messages of earlier events cannot be made, and why.
+        failing: The last message that a sink did not take, until it takes one of the same key.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Relay:
         self._end: Callable[[], None] = _nothing
         self._open: dict[str, tuple[SinkRow, Destination]] = {}
         self.stuck: dict[str, str] = {}
+        self.failing: dict[str, Failure] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -223,7 +225,14 @@ class Relay:
             parked = self._outbox.settle(
                 sink, self._owner, sent, failures.values(), max_attempts=self._pace.max_attempts
             )
+            self._remember(sink.name, sent, failures)
         return Round(len(sent), len(failures), parked)
+
+    def _remember(self, sink: str, sent: Sequence[Delivery], failures: Mapping[str, Failure]) -> None:
+        if sink in self.failing and any(delivery.key == self.failing[sink].delivery.key for delivery in sent):
+            del self.failing[sink]
+        if failures:
+            self.failing[sink] = list(failures.values())[-1]
 
 
 def _nothing() -> None: ...

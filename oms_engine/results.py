@@ -221,7 +221,7 @@ def _problem(context: OrderTaskContext, order: Order | None, finished: PipelineR
         return problem_of(context.violations, context=known, command_id=context.command_id)
     failed = next(task for task in finished.task_results if task.status is TaskStatus.FAILED)
     if isinstance(failed.exception, StoreError):
-        return problem(failed.exception.code, str(failed.exception), context=known, command_id=context.command_id)
+        return failed.exception.problem(context=known, command_id=context.command_id)
     detail = "an invariant of the order would be broken" if context.broken else "an internal error"
     return problem("OMS-SYS-001", f"{detail}; nothing was changed", context=known, command_id=context.command_id)
 
@@ -297,7 +297,7 @@ def cxl_rej_reason(context: OrderTaskContext) -> CxlRejReason | None:
 def store_failed(context: OrderTaskContext, error: StoreError) -> CommandResult:
     """The answer when not even the transaction could begin, or could not be ended."""
     known = _known_context(context, None)
-    return not_run(problem(error.code, str(error), context=known, command_id=context.command_id))
+    return not_run(error.problem(context=known, command_id=context.command_id))
 
 
 def not_run(told: Problem) -> CommandResult:

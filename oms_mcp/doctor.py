@@ -165,6 +165,13 @@ def _database(db: str) -> Finding:
         return Finding("database", "problem", f"the folder of {file} does not exist", "create it, or give another file")
     if not file.exists():
         return Finding("database", "note", f"{file} does not exist yet; the first command with --db creates it")
+    return _looked_into(file)
+
+
+def _looked_into(file: Path) -> Finding:
+    if not file.stat().st_size:
+        told = f"{file} is empty (0 bytes), so it is no store"
+        return Finding("database", "problem", told, "restore a backup, or give another file")
     try:
         with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             return _contents(connection, file)

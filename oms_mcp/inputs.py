@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic_core import PydanticCustomError
 
 from oms_engine.domain.events import EVENTS
-from oms_engine.errors import Problem, ScenarioError, SettingsError, shown
+from oms_engine.errors import Problem, ScenarioError, SettingsError, StoreUnavailable, shown
 from oms_engine.record import parse_instant
 from oms_engine.settings import Settings
 
@@ -136,6 +136,9 @@ def read_pairs(pairs: Sequence[str], option: str = "") -> dict[str, Any]:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
             raise Misuse(f"{option}{shown(pair)} is no KEY=VALUE, such as {option}routing=manual")
+        if key.strip() in values:
+            first = f"{option}{key.strip()}={values[key.strip()]}"
+            raise Misuse(f"{shown(first)} and {shown(option + pair)} set the same; keep one")
         values[key.strip()] = value.strip()
     return values
 
@@ -153,7 +156,8 @@ def event_type(name: str) -> str:
     if name in EVENTS:
         return name
     near = difflib.get_close_matches(name[:64], EVENTS, n=1, cutoff=0)
-    raise Misuse(f"--type {shown(name)} is no type of event; did you mean {near[0]}?")
+    valid = ", ".join(sorted(EVENTS))
+    raise Misuse(f"--type {shown(name)} is no type of event; did you mean {near[0]}? valid: {valid}")
 
 
 def _settings_file(name: str) -> dict[str, Any]:
@@ -210,6 +214,10 @@ def required_database(url: str, command: str) -> str:
     name = named_for(url, command)
     if not Path(name).exists():
         raise Misuse(f"there is no database {shown(name)}; oms exec --db PATH creates one with its first command")
+    if not Path(name).stat().st_size:
+        remedy = "restore a backup, or name another file"
+        told = f"{shown(name)} cannot be used: the file is empty (0 bytes), so it is no store; {remedy}"
+        raise StoreUnavailable(told, remedy=remedy, lasts=True)
     return name
 
 

@@ -18,7 +18,7 @@ from oms_engine.domain.model import Quote, QuoteRequest
 from oms_engine.domain.rules.quote import QUOTE_MACHINE, QUOTE_REQUEST_MACHINE
 from oms_engine.domain.vocabulary import CommandStatus, QuoteState, State
 from oms_engine.engine import PastEngine
-from oms_engine.errors import CODES, problem, problem_of, shown
+from oms_engine.errors import CODES, problem_of, shown
 from oms_engine.framework.validation import Violation
 from oms_engine.record import Record, parse_decimal, plain
 from oms_engine.results import MainObject, Moved
@@ -561,7 +561,7 @@ def problem_from(error: BaseException) -> Problem | None:
         case Refused():
             return error.problem
         case StoreError():
-            return problem(error.code, str(error))
+            return error.problem()
         case InvalidArgument():
             out_of_bounds = error.field in {"offset", "limit"}
             return _library_problem(error.field, error, "OMS-VAL-005" if out_of_bounds else "OMS-VAL-004")

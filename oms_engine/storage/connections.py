@@ -5,9 +5,9 @@ import sqlite3
 import time
 from pathlib import Path
 
-from oms_engine.errors import StoreBusy, StoreUnavailable, shown
+from oms_engine.errors import StoreBusy, StoreError, StoreUnavailable, shown
 from oms_engine.storage import snapshots
-from oms_engine.storage.failures import cannot_be_written, meaning
+from oms_engine.storage.failures import cannot_be_written, is_about_room, meaning
 from oms_engine.storage.schema import Refill, prepare
 
 MEMORY = ":memory:"
@@ -128,19 +128,43 @@ def be_patient(connection: sqlite3.Connection, seconds: float) -> None:
     connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1_000)}")
 
 
-def at_opening(error: sqlite3.Error) -> str:
-    """What an error means that came before anything was read."""
+def unusable(path: str, error: sqlite3.Error) -> StoreError:
+    """The error of ours for a database that could not be opened."""
+    said = meaning(error)
+    if isinstance(said, StoreBusy):
+        return StoreBusy(f"another process holds the write lock of {shown(path)}; try again")
+    words, remedy, lasts = str(said), said.remedy, said.lasts
     if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_NOTADB:
-        return (
-            "it is no SQLite file, or its beginning is damaged; it was left as it was. "
-            "Restore a backup, or choose another file"
-        )
-    return str(meaning(error))
+        remedy = "restore a backup, or name another file"
+        words = f"it is no SQLite file, or its beginning is damaged; it was left as it was. {_sentence(remedy)}"
+    elif is_about_room(error):
+        remedy = "free some space and try again; the database itself may be sound"
+        words = f"the disk is full or failed, so the file cannot be opened; {remedy}"
+    return StoreUnavailable(f"{shown(path)} cannot be used as a database: {words}", remedy=remedy, lasts=lasts)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def file_of(connection: sqlite3.Connection) -> str:
     """The full name of the file of a connection; empty for one to memory."""
     return str(connection.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0])
+
+
+_PARTS = ("", "-wal", "-shm", "-journal")
+
+
+def belongs_to(database: str, path: Path) -> bool:
+    """Is this path, by whatever name, the file of a database or one that SQLite keeps beside it?"""
+    if not database:
+        return False
+    parts = [Path(database + end) for end in _PARTS]
+    return any(path.resolve() == part.resolve() or _same(path, part) for part in parts)
+
+
+def _same(path: Path, part: Path) -> bool:
+    return path.exists() and part.exists() and path.samefile(part)
 
 
 _READ_CACHE = 16_384

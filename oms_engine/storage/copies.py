@@ -1,6 +1,7 @@
 """How is a store copied while it is used, and made as small as it can be?"""
 
 import os
+import re
 import sqlite3
 import uuid
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from oms_engine.errors import StoreRolledBack, StoreUnavailable, shown
 from oms_engine.record import Record
+from oms_engine.storage.connections import belongs_to
 from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.failures import TRANSLATED
 from oms_engine.storage.projections import Progress
@@ -84,7 +86,7 @@ def backup(
     Raises:
         StoreError: The target is there, is the store itself or in use, or cannot be written; nothing was left behind.
     """
-    _require_apart(store, target)
+    require_apart(store, target)
     with placed(target, force=force) as partial:
         with store.apart() as source:
             should = _counts(source)
@@ -115,14 +117,22 @@ def _counts(connection: sqlite3.Connection) -> dict[str, int]:
     return {**counts, "last": int(connection.execute("SELECT coalesce(max(position), 0) FROM events").fetchone()[0])}
 
 
-def _require_apart(store: EventStore, target: Path) -> None:
-    file = store.file
-    if file and target.exists() and target.samefile(file):
-        raise StoreUnavailable(f"{shown(str(target))} is the store itself; choose another name for its copy")
+def require_apart(store: EventStore, target: Path) -> None:
+    """Refuse a target that is a file of this store, by whatever name, or of a database that is in use.
+
+    Raises:
+        StoreUnavailable: It is one; nothing was touched.
+    """
+    name = shown(str(target))
+    if belongs_to(store.file, target):
+        raise StoreUnavailable(f"{name} is the store itself, or a file beside it that it needs; choose another name")
     if Path(f"{target}-wal").exists():
         raise StoreUnavailable(
-            f"{shown(str(target))} is open in another program, or was not closed; close it, or choose another name"
+            f"{name} is open in another program, or was not closed; close it, or choose another name"
         )
+    database = re.sub("-(wal|shm|journal)$", "", str(target))
+    if database != str(target) and Path(database).exists():
+        raise StoreUnavailable(f"{name} belongs to the database {shown(database)}; choose another name")
 
 
 def compact(store: EventStore) -> Compacted:

@@ -23,7 +23,7 @@ from oms_engine.domain.events import (
 )
 from oms_engine.domain.model import OrderState, QuoteRequestState, SettingsState, StreamState
 from oms_engine.domain.rules.facts import ClientOrderId
-from oms_engine.errors import StoreBusy, StoreRolledBack, StoreUnavailable, shown
+from oms_engine.errors import StoreRolledBack, StoreUnavailable, shown
 from oms_engine.record import parse_instant
 from oms_engine.storage import chain, sealing, snapshots
 from oms_engine.storage.chain import Chain
@@ -31,7 +31,6 @@ from oms_engine.storage.connections import (
     BUSY_SECONDS,
     MEMORY,
     TURN,
-    at_opening,
     be_patient,
     connected,
     file_of,
@@ -39,6 +38,7 @@ from oms_engine.storage.connections import (
     path_of,
     reader_of,
     take_write_lock,
+    unusable,
 )
 from oms_engine.storage.failures import TRANSLATED, meaning
 from oms_engine.storage.rows import INSERT_EVENT, SELECT_EVENTS, read_event, row_of
@@ -153,12 +153,10 @@ class EventStore:
                 path, in_memory=in_memory, refill=refill, busy_seconds=busy_seconds, synchronous=synchronous
             )
         except StoreUnavailable as error:
-            raise StoreUnavailable(f"{shown(path)} cannot be used: {error}") from None
+            told = f"{shown(path)} cannot be used: {error}"
+            raise StoreUnavailable(told, remedy=error.remedy, lasts=error.lasts) from None
         except sqlite3.Error as error:
-            said = meaning(error)
-            if isinstance(said, StoreBusy):
-                raise StoreBusy(f"another process holds the write lock of {shown(path)}; try again") from error
-            raise StoreUnavailable(f"{shown(path)} cannot be used as a database: {at_opening(error)}") from error
+            raise unusable(path, error) from error
         read_with = partial(reader_of, connection, busy_seconds) if writes and not in_memory else None
         be_patient(connection, min(busy_seconds, TURN))
         return cls(

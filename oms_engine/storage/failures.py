@@ -22,10 +22,22 @@ _DAMAGED: tuple[type[StoreError], str] = (
     StoreUnavailable,
     "the database file is damaged; stop the programs that use it, run oms verify, and restore a backup",
 )
+_AFTER_DAMAGE = "stop the programs that use it, run oms verify on a copy, and restore a backup"
 
 _CLOSED: tuple[type[StoreError], str] = (StoreUnavailable, "the engine is closed; open the store again")
 
 _UNUSABLE: tuple[type[StoreError], str] = (StoreUnavailable, "the database could not be read or written")
+
+_ROOM = {
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_IOERR_WRITE,
+    sqlite3.SQLITE_IOERR_FSYNC,
+    sqlite3.SQLITE_IOERR_TRUNCATE,
+    sqlite3.SQLITE_IOERR_SHMOPEN,
+    sqlite3.SQLITE_IOERR_SHMSIZE,
+    sqlite3.SQLITE_IOERR_SHMMAP,
+}
+"""Codes of a disk that is full: of the file, its log, and the index of the log."""
 
 _MEANINGS: Mapping[int, tuple[type[StoreError], str]] = {
     sqlite3.SQLITE_BUSY: _BUSY,
@@ -60,7 +72,14 @@ def meaning(error: sqlite3.Error) -> StoreError:
         return _CLOSED[0](_CLOSED[1])
     code = getattr(error, "sqlite_errorcode", 0)
     kind, words = _MOVED if code == sqlite3.SQLITE_READONLY_DBMOVED else _MEANINGS.get(code & _PRIMARY, _UNUSABLE)
+    if (kind, words) == _DAMAGED:
+        return kind(words, remedy=_AFTER_DAMAGE, lasts=True)
     return kind(words)
+
+
+def is_about_room(error: sqlite3.Error) -> bool:
+    """Does it say that something could not be written, so that the disk may be full?"""
+    return getattr(error, "sqlite_errorcode", 0) in _ROOM
 
 
 def cannot_be_written(error: sqlite3.Error) -> bool:

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, NoReturn
 from pydantic_core import PydanticCustomError
 
 from oms_engine.domain.catalogue import violation
-from oms_engine.domain.events import quote_stream_of, stream_of
+from oms_engine.domain.events import SETTINGS_STREAM, quote_stream_of, stream_of
 from oms_engine.domain.model import OrderState, QuoteRequestState, SettingsState, StreamState
 from oms_engine.errors import Refused, problem_of, shown
 from oms_engine.record import instant_text, parse_instant, plain
@@ -28,8 +28,9 @@ from oms_engine.storage.projections import fill
 from oms_engine.storage.rows import SELECT_EVENTS, read_event
 from oms_engine.storage.schema import READ_MODEL_TABLES
 
-_POSITION = re.compile(r"p([0-9]{1,18})", re.ASCII)
+_POSITION = re.compile(r"p0*([0-9]+)", re.ASCII)
 _VERSION = re.compile(r"v([0-9]{1,18})", re.ASCII)
+_DIGITS = 18
 _NEVER = datetime(1, 1, 1, tzinfo=UTC)
 
 _FOLDED = "past_"
@@ -56,6 +57,12 @@ class Moment(NamedTuple):
     def name(self) -> str:
         """The moment as it can be asked for again."""
         return f"p{self.position}"
+
+    @property
+    def told(self) -> str:
+        """The moment as a sentence names it: a position before which nothing is says less than its time."""
+        before = not self.position and self.time != _NEVER
+        return f"{instant_text(self.time)}, before the first event" if before else self.name
 
 
 class PastStore(EventStore):
@@ -134,7 +141,7 @@ def _moment(connection: sqlite3.Connection, as_of: str, order_id: str, now: date
         message = f"as_of {shown(as_of)} is no text; write 'p3456', 'v12', or a time such as '2026-01-02T09:30:00Z'"
         raise _refusal("OMS-VAL-004", message)
     if found := _POSITION.fullmatch(as_of):
-        return _at_position(connection, int(found[1]), last)
+        return _at_position(connection, found[1], last)
     if found := _VERSION.fullmatch(as_of):
         return _at_version(connection, int(found[1]), order_id)
     try:
@@ -145,9 +152,11 @@ def _moment(connection: sqlite3.Connection, as_of: str, order_id: str, now: date
     return Moment(last if time >= now else _last_before(connection, time, last), min(time, now))
 
 
-def _at_position(connection: sqlite3.Connection, position: int, last: int) -> Moment:
+def _at_position(connection: sqlite3.Connection, digits: str, last: int) -> Moment:
+    position = int(digits[: _DIGITS + 1])
     if position > last:
-        raise _refusal("OMS-VAL-005", f"as_of p{position} is beyond the last event; the last position is p{last}")
+        named = f"p{digits}" if len(digits) <= _DIGITS else f"p{digits[:_DIGITS]}..."
+        raise _refusal("OMS-VAL-005", f"as_of {named} is beyond the last event; the last position is p{last}")
     row = connection.execute(
         "SELECT recorded_at FROM events WHERE position <= ? ORDER BY position DESC LIMIT 1", (position,)
     ).fetchone()
@@ -161,6 +170,7 @@ def _at_version(connection: sqlite3.Connection, version: int, order_id: str) -> 
     stream_id = stream_of(order_id)
     count = connection.execute("SELECT max(version) FROM events WHERE stream_id = ?", (stream_id,)).fetchone()[0]
     if count is None:
+        _require_no_other_stream(connection, version, order_id)
         raise no_order(order_id)
     if not 1 <= version <= count:
         raise no_version(order_id, version, count)
@@ -168,6 +178,16 @@ def _at_version(connection: sqlite3.Connection, version: int, order_id: str) -> 
         "SELECT position, recorded_at FROM events WHERE stream_id = ? AND version = ?", (stream_id, version)
     ).fetchone()
     return Moment(row[0], parse_instant(row[1]))
+
+
+def _require_no_other_stream(connection: sqlite3.Connection, version: int, name: str) -> None:
+    """The settings and quote requests have events too, and are not asked for by version."""
+    streams = (name, quote_stream_of(name))
+    if connection.execute("SELECT 1 FROM events WHERE stream_id IN (?, ?) LIMIT 1", streams).fetchone() or (
+        name == SETTINGS_STREAM
+    ):
+        message = f"as_of v{version} is a version, and {shown(name)} is no order; give a position or a time"
+        raise _refusal("OMS-VAL-004", message)
 
 
 def _last_before(connection: sqlite3.Connection, time: datetime, last: int) -> int:

@@ -304,7 +304,8 @@ class _Claim:
             yield
             self._connection.execute("COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:  # where a disk is full SQLite has rolled back by itself
+                self._connection.execute("ROLLBACK")
             raise
 
     def _check(self) -> None:

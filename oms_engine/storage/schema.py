@@ -367,13 +367,18 @@ def prepare(connection: sqlite3.Connection, *, in_memory: bool, refill: Refill |
             connection.execute(f"PRAGMA user_version = {VERSION}")
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # where a disk is full SQLite has rolled back by itself
+            connection.execute("ROLLBACK")
         raise
 
 
 def _refilled(connection: sqlite3.Connection, refill: Refill | None) -> None:
     if refill is None:
-        raise StoreUnavailable("the file has an older schema; open it with an engine, which upgrades it")
+        raise StoreUnavailable(
+            "the file has an older schema; open it with an engine, which upgrades it",
+            remedy="make a backup of the file, then run oms projections status on it, which upgrades it",
+            lasts=True,
+        )
     refill(connection)
 
 
@@ -386,11 +391,17 @@ def _version(connection: sqlite3.Connection) -> int:
     if not (tables or application or version):
         return 0
     if application != APPLICATION_ID:
-        raise StoreUnavailable("the file is a database of another program; it was left as it is. Choose another file")
+        raise StoreUnavailable(
+            "the file is a database of another program; it was left as it is. Choose another file",
+            remedy="name another file",
+            lasts=True,
+        )
     if version > VERSION:
         raise StoreUnavailable(
             f"the file has schema version {version}, this program knows versions up to {VERSION}; "
-            "it was left as it is. Upgrade oms-mcp"
+            "it was left as it is. Upgrade oms-mcp",
+            remedy="upgrade oms-mcp; the file is not at fault",
+            lasts=True,
         )
     return int(version)
 

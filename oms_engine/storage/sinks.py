@@ -19,7 +19,8 @@ from oms_engine.domain.messages import TOPICS, messages_of
 from oms_engine.domain.model import StreamState
 from oms_engine.domain.rules.envelope import ID_FORM
 from oms_engine.errors import Refused, problem, problem_of, shown
-from oms_engine.record import Record, instant_text, is_unicode
+from oms_engine.record import Instant, Record, instant_text, is_unicode
+from oms_engine.storage.connections import belongs_to
 from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.outbox import (
     DROP,
@@ -44,18 +45,28 @@ _EVENTS_AT_ONCE = 500
 
 _STATES_KEPT = 10_000
 
+_LAST_ERROR = (
+    "SELECT last_error FROM ("
+    "SELECT last_error, parked_at AS told FROM outbox WHERE sink = :sink AND parked_at IS NOT NULL "
+    "UNION ALL SELECT last_error, next_attempt_at FROM outbox WHERE sink = :sink AND next_attempt_at IS NOT NULL"
+    ") ORDER BY told DESC LIMIT 1"
+)
+"""A message that will be tried again says more than one that was parked at about the same time."""
+
 
 class SinkStatus(Record):
     """How a sink stands."""
 
     sink: SinkRow
     waiting: int = Field(description="messages that will be delivered")
-    delayed: int = Field(description="of those, the ones that failed and are tried again later")
+    delayed: int = Field(description="of those, the ones that failed and are tried again")
     parked: int = Field(description="messages that wait for an operator")
     erased: int = Field(description="of those, the ones whose personal data was destroyed; they can only be dropped")
     dropped: int = Field(description="messages that an operator gave up")
     backlog: int = Field(description="earlier events whose messages are still to be made")
     oldest_position: int | None = Field(None, description="position of the first message that is here")
+    last_error: str | None = Field(None, description="why the message that was tried last was not delivered")
+    next_attempt_at: Instant | None = Field(None, description="when one that failed is tried again")
 
 
 class Sinks:
@@ -104,10 +115,7 @@ class Sinks:
             if from_position is not None and not 0 <= from_position <= last:
                 message = f"from_position {from_position} must lie between 0 and {last}; without it the sink starts now"
                 raise refused_value("from_position", message, "OMS-VAL-005")
-            if registered(self._store.connection, name):
-                raise Refused(
-                    problem("OMS-DATA-001", f"sink {shown(name)} is registered already; remove it or choose a new name")
-                )
+            _require_new(registered(self._store.connection), name, kind, path, names)
             filled = last if from_position is None else from_position
             self._store.connection.execute(
                 "INSERT INTO sinks VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -234,11 +242,12 @@ class Sinks:
             return [self._status(connection, sink) for sink in registered(connection)]
 
     def _status(self, connection: sqlite3.Connection, sink: SinkRow) -> SinkStatus:
-        waiting, delayed, parked, erased, oldest = connection.execute(
-            "SELECT count(*) - count(parked_at), count(*) FILTER (WHERE next_attempt_at > ?), count(parked_at), "
-            "count(*) - count(payload), min(position) FROM outbox WHERE sink = ?",
-            (instant_text(self._clock()), sink.name),
+        waiting, delayed, parked, erased, oldest, next_at = connection.execute(
+            "SELECT count(*) - count(parked_at), count(next_attempt_at), count(parked_at), "
+            "count(*) - count(payload), min(position), min(next_attempt_at) FROM outbox WHERE sink = ?",
+            (sink.name,),
         ).fetchone()
+        error = connection.execute(_LAST_ERROR, {"sink": sink.name}).fetchone()
         dropped = connection.execute("SELECT count(*) FROM outbox_dropped WHERE sink = ?", (sink.name,)).fetchone()[0]
         return SinkStatus(
             sink=sink,
@@ -249,7 +258,26 @@ class Sinks:
             dropped=dropped,
             backlog=sink.live_from - sink.filled_to,
             oldest_position=oldest,
+            last_error=error[0] if error else None,
+            next_attempt_at=next_at,
         )
+
+
+def _require_new(there: Sequence[SinkRow], name: str, kind: str, path: str | None, names: Mapping[str, str]) -> None:
+    """Neither the name nor the file may be another sink's."""
+    for sink in there:
+        if sink.name == name:
+            same = (sink.kind, sink.target, dict(sink.topics)) == (kind, path, dict(names))
+            how = "with this target and these topics" if same else "with another target or other topics"
+            told = problem("OMS-DATA-001", f"sink {shown(name)} is registered already, {how}")
+            hint = "nothing is left to do" if same else "choose another name, or remove the sink and register it anew"
+            raise Refused(told.model_copy(update={"hint": hint}))
+        if path and sink.target and Path(sink.target).resolve() == Path(path).resolve():
+            raise refused_value(
+                "target",
+                f"target {shown(path)} is the file of sink {shown(sink.name)}; choose another file, "
+                "since what two sinks write into one cannot be told apart",
+            )
 
 
 def _checked_topics(topics: Iterable[str] | Mapping[str, str]) -> dict[str, str]:
@@ -280,6 +308,6 @@ def _checked_target(kind: str, target: str | None, connection: sqlite3.Connectio
     if path.is_dir() or not path.parent.is_dir():
         raise refused_value("target", f"target {shown(target)} must be a file in a folder that exists")
     database = connection.execute("PRAGMA database_list").fetchone()[2]
-    if database and path.resolve() in {Path(database + end).resolve() for end in ("", "-wal", "-shm", "-journal")}:
+    if belongs_to(database, path):
         raise refused_value("target", f"target {shown(target)} is the database itself; choose another file")
     return str(path)

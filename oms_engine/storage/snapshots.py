@@ -156,7 +156,8 @@ def settle(connection: sqlite3.Connection) -> None:
             )
         connection.execute("COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        if connection.in_transaction:  # where a disk is full SQLite has rolled back by itself
+            connection.execute("ROLLBACK")
         raise
 
 

@@ -21,11 +21,13 @@ from oms_engine.domain.events import (
     SettingsChanged,
     StoredEvent,
 )
+from oms_engine.domain.filters import ENTITIES, FieldType
 from oms_engine.domain.model import StreamState
 from oms_engine.errors import StoreUnavailable, shown
-from oms_engine.record import Record
+from oms_engine.record import Record, plain
 from oms_engine.storage import snapshots
 from oms_engine.storage.chain import START, chained_from, link
+from oms_engine.storage.codec import from_sortable
 from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.failures import meaning
 from oms_engine.storage.projections import Progress, project
@@ -38,9 +40,46 @@ _RESTORE = "restore a backup: what an event says is kept nowhere else"
 _REBUILD = "oms rebuild writes the read model anew from the events"
 _FORGET = "oms rebuild drops the snapshots and writes the read model anew from the events"
 _RETRY = "oms projections retry, when what made it fail is repaired"
-_RECOVER = "restore a backup, or export and import what can still be read"
+_RECOVER = "stop all programs; oms export, then oms import into a new file; where the export fails, restore a backup"
+_COMPARE = (
+    "restore a backup; rebuild nothing before: the events are not to be trusted, and the row may still say what was so"
+)
 _REPAIR = "oms export, then oms import into a new file, gives a store with the right schema"
 _UNEXPLAINED = "the file was changed from outside; restore a backup"
+
+_LONGEST = 200
+"""Characters of a line of SQLite's that are told."""
+
+_MOST_LINES = 5
+"""Lines of SQLite's that are told of one table."""
+
+_MOST_LINKS = 10
+"""Events whose hash does not fit that are told one by one."""
+
+_TREE = re.compile(r"\b[Tt]ree (?:page )?(\d+)")
+
+_SOURCES = frozenset({"events", "commands"})
+"""What everything else is computed from, and an export consists of."""
+
+_NAMED_BY: Mapping[str, str] = {
+    "orders": "order_id",
+    "executions": "exec_id",
+    "allocations": "id",
+    "quote_requests": "quote_req_id",
+    "quotes": "quote_id",
+}
+"""Table of the read model -> the column that tells its rows apart."""
+
+_DECIMALS = frozenset(
+    field.attribute
+    for entity in ENTITIES.values()
+    for field in entity.fields.values()
+    if field.type is FieldType.DECIMAL
+)
+
+_SORTABLE = re.compile(r"1\d{26}|0\d{26}~", re.ASCII)
+
+_PLURALS = {"table": "tables", "index": "indexes", "view": "views", "trigger": "triggers"}
 
 _QUOTED = re.compile(r'"(\w+)"')
 
@@ -121,6 +160,8 @@ class _Verifier:
         self._tell = progress
         self._done = 0
         self._total = 0
+        self._distrusted: set[str] = set()
+        self._lacking = False
         self.findings: list[Finding] = []
         self.more = 0
 
@@ -135,12 +176,12 @@ class _Verifier:
                 self._positions()
             with self._part("table store_facts"):
                 first = chained_from(self._connection)
-            with self._part("the streams"):
                 self._total = self._count("events") * (2 if first else 1)
-                self._streams()
             if first:
                 with self._part("table chain"):
                     chain = self._chain(first)
+            with self._part("the streams"):
+                self._streams()
             with self._part("table commands"):
                 self._commands()
             with self._part("table outbox"):
@@ -169,16 +210,45 @@ class _Verifier:
         try:
             yield
         except sqlite3.Error as error:
-            self.found(f"it could be read in part only: {meaning(error)}", where, _RECOVER)
+            said = meaning(error)
+            words = "its pages are damaged" if said.lasts else str(said)
+            self.found(f"it could be read in part only: {words}", where, _RECOVER)
 
     def _file(self) -> None:
-        for (told,) in self._connection.execute("PRAGMA integrity_check(20)"):
-            if told != "ok":
-                self.found(f"SQLite finds damage: {told}", "the file", _RECOVER)
+        lines = self._checked("20")
+        if lines and not self._damaged_tables():
+            for line in lines:
+                self.found(f"SQLite finds damage: {line}", "the file", _RECOVER)
         if self._one("PRAGMA application_id")[0] != APPLICATION_ID:
             self.found("the mark of an OMS store is missing", "the file", _RECOVER)
         if self._one("PRAGMA user_version")[0] != VERSION:
             self.found(f"the schema version is not {VERSION}", "the file", "upgrade oms-mcp, or restore a backup")
+
+    def _checked(self, what: str) -> list[str]:
+        """What SQLite finds wrong with a table, or with so many things at most; nothing where all is well."""
+        try:
+            rows = self._connection.execute(f"PRAGMA integrity_check({what})").fetchall()
+        except sqlite3.Error as error:
+            if not meaning(error).lasts:
+                raise
+            return ["a page cannot be read"]
+        lines = [line for (told,) in rows for line in str(told).splitlines()]
+        return [line[:_LONGEST] for line in lines if line != "ok" and not line.startswith("***")]
+
+    def _damaged_tables(self) -> bool:
+        """Look at each table alone, to tell which ones are damaged."""
+        tables = [name for (name,) in self._connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        found = [(table, line) for table in tables for line in self._checked(_in_quotes(table))[:_MOST_LINES]]
+        for table, line in found:
+            lost = table in _SOURCES and not self._is_about_index(line)
+            self.found(f"SQLite finds damage: {line}", f"table {table}", _RESTORE if lost else _RECOVER)
+        return bool(found)
+
+    def _is_about_index(self, line: str) -> bool:
+        """Is only an index damaged, which can be made anew from its table?"""
+        tree = _TREE.search(line)
+        row = self._one("SELECT type FROM sqlite_master WHERE rootpage = ?", int(tree[1])) if tree else None
+        return row[0] == "index" if row else " index " in line
 
     def _schema(self) -> bool:
         """Compare the schema with the one of this program; False when a table is missing, so that no more can be said.
@@ -188,10 +258,15 @@ class _Verifier:
         with _scratch() as scratch:
             expected = _objects(scratch)
         there = _objects(self._connection)
-        for (kind, name), sql in expected.items():
+        missing: dict[str, list[str]] = {}
+        for kind, name in expected:
             if (kind, name) not in there:
-                self.found(f"{kind} {name} is missing", "the schema", _REPAIR)
-            elif there[kind, name] != sql:
+                missing.setdefault(kind, []).append(name)
+        for kind, names in missing.items():
+            said = f"{kind} {names[0]} is" if len(names) == 1 else f"{_PLURALS[kind]} {', '.join(names)} are"
+            self.found(f"{said} missing", "the schema", _REPAIR)
+        for (kind, name), sql in expected.items():
+            if (kind, name) in there and there[kind, name] != sql:
                 self.found(f"{kind} {name} is not the one of schema version {VERSION}", "the schema", _REPAIR)
         for kind, name in there:
             if kind == "trigger" and (kind, name) not in expected:
@@ -205,6 +280,7 @@ class _Verifier:
         )
         for position, before in self._connection.execute(gaps):
             self.found(f"positions {before + 1} to {position - 1} are missing", f"event {position}", _RESTORE)
+            self._lacking = True
 
     def _streams(self) -> None:
         rows = self._connection.execute(SELECT_EVENTS + "ORDER BY stream_id, version")
@@ -214,11 +290,33 @@ class _Verifier:
             for stream_id, its_rows in groupby(rows, key=lambda row: str(row[1])):
                 for table, number in self.stream(stream_id, list(its_rows), scratch).items():
                     expected[table] += number
+        for table in _NAMED_BY:
+            self._strangers(table)
         if len(self.findings) > unread:
             return  # rows that are missing or too many were told of, with their stream
         for table, number in expected.items():
             if (there := self._count(table)) != number:
-                self.found(f"it has {there} rows where the events make {number}", f"table {table}", _REBUILD)
+                self.found(
+                    f"it has {there} rows where the events make {number}", f"table {table}", self._afterwards(_REBUILD)
+                )
+
+    def _strangers(self, table: str) -> None:
+        """Rows of an order or a request that no event knows, which no stream looks at."""
+        kind, owner = next(
+            (kind, column) for kind, pairs in _OF_STREAM.items() for name, column in pairs if name == table
+        )
+        asked = (
+            f"SELECT {_NAMED_BY[table]} FROM {table} AS t WHERE NOT EXISTS "  # noqa: S608 - own names
+            f"(SELECT 1 FROM events WHERE stream_id = ? || t.{owner}) ORDER BY 1 LIMIT ?"
+        )
+        names = [name for (name,) in self._connection.execute(asked, (f"{kind}-", _MOST_NAMES + 1))]
+        if names:
+            told = _listed(names)
+            self.found(f"no event accounts for {told}", f"table {table}", self._afterwards(_REBUILD))
+
+    def _afterwards(self, remedy: str, stream_id: str = "") -> str:
+        """This way out, unless it would write what changed events say over the only thing that contradicts them."""
+        return _COMPARE if self._lacking or stream_id in self._distrusted else remedy
 
     def stream(self, stream_id: str, rows: Sequence[Any], scratch: sqlite3.Connection) -> dict[str, int]:
         """Compare one stream; returns how many rows of the read model its events make."""
@@ -270,9 +368,17 @@ class _Verifier:
             state = fold_stream(stream_id, [event], state)
             assert state is not None  # noqa: S101 - an event was applied
             if event.version in kept and snapshots.encode(state) != kept.pop(event.version):
-                self.found(f"the snapshot of version {event.version} is not what its events lead to", where, _FORGET)
+                self.found(
+                    f"the snapshot of version {event.version} is not what its events lead to",
+                    where,
+                    self._afterwards(_FORGET, stream_id),
+                )
         for version in kept:
-            self.found(f"there is a snapshot of version {version}, which it does not have", where, _FORGET)
+            self.found(
+                f"there is a snapshot of version {version}, which it does not have",
+                where,
+                self._afterwards(_FORGET, stream_id),
+            )
         assert state is not None  # noqa: S101 - it has events
         return state
 
@@ -297,14 +403,18 @@ class _Verifier:
                 self.found(
                     f"table {table} differs from its events: {_difference(scratch, table, should, have)}",
                     where,
-                    _REBUILD,
+                    self._afterwards(_REBUILD, stream_id),
                 )
         ids = "SELECT * FROM client_order_ids WHERE session_id = ? AND cl_ord_id = ?"
         used = scratch.execute("SELECT * FROM client_order_ids").fetchall()
         counts["client_order_ids"] = len(used)
         for row in used:
             if self._connection.execute(ids, row[:2]).fetchone() != row:
-                self.found(f"clOrdId {shown(row[1])} is not kept as its events say", where, _REBUILD)
+                self.found(
+                    f"clOrdId {shown(row[1])} is not kept as its events say",
+                    where,
+                    self._afterwards(_REBUILD, stream_id),
+                )
         return counts
 
     def _commands(self) -> None:
@@ -322,26 +432,35 @@ class _Verifier:
             self.found("it names no events, or no sink", f"outbox row {number}", _UNEXPLAINED)
 
     def _chain(self, first: int) -> ChainState | None:
-        """Follow the chain to its end or to its first broken link."""
+        """Follow the chain to its end; behind a link that does not fit it goes on with the hash that is kept."""
         pairs = self._connection.execute(
             f"SELECT {COLUMNS}, (SELECT hash FROM chain WHERE chain.position = events.position) "  # noqa: S608 - own names
             "FROM events WHERE position >= ? ORDER BY position",
             (first,),
         )
-        hashed, last = START, first - 1
+        hashed: bytes | None = START
+        last, broken = first - 1, 0
         for *row, kept in pairs:
-            hashed = link(hashed, row)
-            if kept is None or bytes(kept) != hashed:
-                told = "has no hash" if kept is None else "or the one before it is not what was hashed"
-                self.found(f"the hash chain is broken: the event {told}", f"event {row[0]}", _UNEXPLAINED)
-                return None
+            told = _unlike(hashed, row, kept)
+            if told:
+                broken += 1
+                self._broken_link(broken, row, told, lost=kept is None)
+            hashed = None if kept is None else bytes(kept)
             last = int(row[0])
             self._step(1)
+        if broken > _MOST_LINKS:
+            self.found(f"{broken - _MOST_LINKS} more events have no hash that fits", "table chain", _UNEXPLAINED)
         beyond = self._one("SELECT count(*) FROM chain WHERE position > ? OR position < ?", last, first)[0]
         if beyond:
             self.found(f"it has {beyond} hashes without an event", "table chain", _UNEXPLAINED)
-            return None
-        return ChainState(first=first, last=last, head=hashed.hex())
+            self._lacking = True
+        return None if broken or beyond or hashed is None else ChainState(first=first, last=last, head=hashed.hex())
+
+    def _broken_link(self, number: int, row: Sequence[Any], told: str, *, lost: bool) -> None:
+        self._distrusted.add(str(row[1]))
+        self._lacking = self._lacking or lost
+        if number <= _MOST_LINKS:
+            self.found(f"the hash chain is broken: the event {told}", f"event {row[0]}", _UNEXPLAINED)
 
     def _step(self, events: int) -> None:
         self._done += events
@@ -395,16 +514,58 @@ def _objects(connection: sqlite3.Connection) -> dict[tuple[str, str], str]:
     return {(kind, name): _QUOTED.sub(r"\1", sql) for kind, name, sql in rows if "sqlite_" not in name}
 
 
+def _in_quotes(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _unlike(before: bytes | None, row: Sequence[Any], kept: bytes | None) -> str:
+    """What is wrong with the link of an event; nothing where it fits, or the hash before it is lost."""
+    if kept is None:
+        return "has no hash"
+    if before is None or bytes(kept) == link(before, row):
+        return ""
+    return "or the one before it is not what was hashed"
+
+
 def _difference(scratch: sqlite3.Connection, table: str, should: Sequence[Any], have: Sequence[Any]) -> str:
-    """What is different: the number of rows, or the first columns that are."""
-    if len(should) != len(have):
-        return f"{len(have)} rows instead of {len(should)}"
+    """What is different: the rows that are missing or too many, or the first column that is."""
     names = [row[1] for row in scratch.execute(f"PRAGMA table_info({table})")]
+    key = names.index(_NAMED_BY[table])
+    wanted, there = ({row[key]: row for row in rows} for rows in (should, have))
+    missing, more = (
+        [name for name in some if name not in others] for some, others in ((wanted, there), (there, wanted))
+    )
+    if missing or more:
+        told = [f"{_listed(missing)} {_is(missing)} missing"] if missing else []
+        told += [f"{_listed(more)} {_is(more)} too many"] if more else []
+        return f"{len(have)} rows instead of {len(should)}: {' and '.join(told)}"
+    if len(have) != len(should):
+        return f"{len(have)} rows instead of {len(should)}"  # the same row twice, where an index is damaged
     cells = (
-        (name, new, old)
-        for wanted, there in zip(should, have, strict=True)
-        for name, new, old in zip(names, wanted, there, strict=True)
+        (name, new, old, row_name)
+        for row_name, row in wanted.items()
+        for name, new, old in zip(names, row, there[row_name], strict=True)
         if new != old
     )
-    name, new, old = next(cells)
-    return f"{name} is {shown(old)} and should be {shown(new)}"
+    name, new, old, row_name = next(cells)
+    where = f" of {shown(row_name)}" if len(should) > 1 else ""
+    return f"{name}{where} is {_plainly(name, old)} and should be {_plainly(name, new)}"
+
+
+_MOST_NAMES = 5
+"""Rows that are named in one finding."""
+
+
+def _listed(names: Sequence[object]) -> str:
+    return ", ".join(shown(name) for name in names[:_MOST_NAMES]) + (" and more" if len(names) > _MOST_NAMES else "")
+
+
+def _is(names: Sequence[object]) -> str:
+    return "is" if len(names) == 1 else "are"
+
+
+def _plainly(name: str, value: object) -> str:
+    """A value of a column for people; a decimal not as it is sorted."""
+    if name in _DECIMALS and isinstance(value, str) and _SORTABLE.fullmatch(value):
+        return plain(from_sortable(value))
+    return shown(value)

@@ -14,6 +14,8 @@ from oms_mcp.cli.root import Held, Json, Kept, app, examples, opened
 if TYPE_CHECKING:
     from oms_engine import Engine, StoredEvent, StreamMessage
 
+_SETTINGS = "settings"
+
 _LISTED = 500
 _POLL_SECONDS = 0.05
 
@@ -57,13 +59,14 @@ def events(
 
     where: list[str | dict[str, Any]] = list(conditions or ())
     if stream:
-        named = [stream, f"order-{stream}", f"quote-{stream}"]
-        where.append({"field": "streamId", "op": "in", "value": named})
+        where.append(_of_stream(stream))
     if kind:
         where.append({"field": "type", "op": "in", "value": [event_type(kind)]})
     with opened(db, pairs, needed_by="events") as engine, _until_interrupted():
+        last = _last(engine)
+        _require_known(engine, stream, after, last)
         if follow:
-            start = _last(engine) if after is None else after
+            start = last if after is None else after
             for event in _followed(engine, where, start, limit):
                 following.event(event.to_wire(), as_json=as_json)
             return
@@ -85,6 +88,25 @@ def _until_interrupted() -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         raise typer.Exit from None
+
+
+def _require_known(engine: "Engine", stream: str, after: int | None, last: int) -> None:
+    """Nothing is ever listed of a stream that there is not, or behind a position that is not reached."""
+    from oms_engine import Refused
+    from oms_engine.domain.catalogue import violation
+    from oms_engine.errors import problem, problem_of, shown
+
+    if after is not None and after > last:
+        told = f"--after {after} is no position of this store; give 0 (all) to {last} (what comes)"
+        raise Refused(problem_of([violation("ENV-06", "OMS-VAL-005", "--after", told)]))
+    if stream and stream != _SETTINGS and not engine.query(entity="event", where=[_of_stream(stream)], size=1).content:
+        raise Refused(
+            problem("OMS-ORDER-001", f"there is no stream {shown(stream)}: no order and no quote request is called so")
+        )
+
+
+def _of_stream(name: str) -> dict[str, Any]:
+    return {"field": "streamId", "op": "in", "value": [name, f"order-{name}", f"quote-{name}"]}
 
 
 def _last(engine: "Engine") -> int:

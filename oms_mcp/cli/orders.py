@@ -6,7 +6,21 @@ from typing import Annotated
 
 import typer
 
-from oms_mcp.cli.root import REFUSED, AsOf, Cursor, Db, DryRun, Held, Json, Kept, Set, app, examples, opened
+from oms_mcp.cli.root import (
+    REFUSED,
+    AsOf,
+    Cursor,
+    Db,
+    DryRun,
+    Held,
+    Json,
+    Kept,
+    Set,
+    app,
+    examples,
+    opened,
+    would_store,
+)
 
 
 @app.command(
@@ -34,7 +48,8 @@ def execute(
     from oms_mcp.shapes import batch_wire, command_wire, settings_before
 
     sent = read_envelopes(source)
-    with opened(db, pairs, stores=not dry_run) as engine:
+    stores = not dry_run and would_store(db, pairs, sent.envelopes, atomic=atomic, batch=sent.batch)
+    with opened(db, pairs, stores=stores) as engine:
         if sent.batch:
             try:
                 done = engine.execute_many(sent.envelopes, atomic=atomic, dry_run=dry_run)
@@ -53,8 +68,10 @@ def execute(
         else:
             answers.command(answers.kind_of(sent.envelopes[0]), wire, terminal.out())
         if engine.mode == "sandbox" and not as_json:
-            why = "the database does not exist yet" if database_file(db) else "no --db"
-            terminal.note(f"{why}, so this ran in a private sandbox and nothing was kept")
+            why = "the database does not exist yet, so" if database_file(db) else "no --db, so"
+            if database_file(db) and not dry_run:
+                why = "the database does not exist yet and none is created for what is refused, so"
+            terminal.note(f"{why} this ran in a private sandbox and nothing was kept")
     if failed:
         raise typer.Exit(REFUSED)
 

@@ -3,13 +3,13 @@
 # ruff: noqa: PLC0415, PLR0917 - a command loads only what it needs; commands have as many options as they have choices
 
 import signal
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oms_mcp.cli.root import REFUSED, Db, Held, Json, Kept, app, examples, opened
+from oms_mcp.cli.root import REFUSED, Held, Json, Kept, app, examples, opened
 
 if TYPE_CHECKING:
     from oms_engine import Engine
@@ -56,19 +56,19 @@ def add(
     start: Annotated[
         int | None, typer.Option("--from", metavar="POSITION", help="Earlier events behind it too; 0 is everything.")
     ] = None,
-    db: Db = "",
+    db: Kept = "",
     as_json: Json = False,
 ) -> None:
     """Keep messages for another system from now on, or from a position."""
     from oms_engine import Refused
     from oms_engine.domain.messages import TOPICS
-    from oms_mcp.inputs import named_for, renamed
+    from oms_mcp.inputs import renamed
     from oms_mcp.printing import outbox as printing
     from oms_mcp.printing import terminal
 
     kind, target = ("stdout", None) if to == "-" else ("file", to)
     names = {topic: called or topic for topic, _, called in (each.partition("=") for each in topics or TOPICS)}
-    with opened(named_for(db, "outbox add"), None, stores=True) as engine:
+    with opened(db, None, needed_by="outbox add", stores=True) as engine:
         with terminal.progress("making messages of earlier events") as progress:
             try:
                 sink = engine.sinks.register(
@@ -151,10 +151,10 @@ def run(
             for name in relay.without_receiver():
                 terminal.note(f"sink {name} is served by a program; its messages wait for that")
             try:
-                done = relay.run_once(_failures) if once else _run(relay)
+                done = relay.run_once() if once else _run(relay)
             except ReaderGone as gone:
                 raise typer.Exit(REFUSED) from gone
-            stuck = dict(relay.stuck)
+            stuck, failing = dict(relay.stuck), _errors(relay)
     wire = {"delivered": done.delivered, "failed": done.failed, "parked": done.parked, "stuck": stuck}
     if as_json:
         terminal.print_json(wire)
@@ -162,6 +162,9 @@ def run(
         terminal.note(printing.delivered(wire))
         for name, why in stuck.items():
             terminal.note(f"sink {name} cannot go on: {why}")
+        if once:
+            for name, why in failing.items():
+                terminal.note(printing.failing(name, why))
     if once and (done.failed or stuck):
         raise typer.Exit(REFUSED)
 
@@ -170,15 +173,31 @@ def _run(relay: "Relay") -> "Round":
     from oms_mcp.printing import terminal
 
     terminal.note("delivering; Ctrl-C ends it")
-    return relay.run(_failures)
+    return relay.run(_failures_of(relay))
 
 
-def _failures(done: "Round") -> None:
+def _failures_of(relay: "Relay") -> "Callable[[Round], None]":
+    """Tells of every failure once: not again while its sink goes on to fail in the same way."""
+    from oms_mcp.printing import outbox as printing
     from oms_mcp.printing import terminal
 
-    if done.failed:
-        parked = f", {done.parked} parked" if done.parked else ""
-        terminal.note(f"{terminal.counted(done.failed, 'message')} failed{parked}; see oms outbox status")
+    known: dict[str, str] = {}
+
+    def tell(done: "Round") -> None:
+        failing = _errors(relay)
+        for name, why in failing.items():
+            if known.get(name) != why:
+                terminal.note(printing.failing(name, why))
+        if done.parked:
+            terminal.note(f"{terminal.counted(done.parked, 'message')} parked; see oms outbox parked")
+        known.clear()
+        known.update(failing)
+
+    return tell
+
+
+def _errors(relay: "Relay") -> dict[str, str]:
+    return {name: failure.error for name, failure in relay.failing.items()}
 
 
 def _require_own_output(engine: "Engine", names: Sequence[str], *, as_json: bool) -> None:

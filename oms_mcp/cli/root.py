@@ -164,11 +164,36 @@ def opened(db: str, pairs: Sequence[str] | None, *, needed_by: str = "", stores:
     """
     from oms_engine import Engine
     from oms_mcp.inputs import database_file, named_database, read_settings, required_database
+    from oms_mcp.printing import terminal
 
     settings = read_settings(pairs or ())
     db = required_database(db, needed_by) if needed_by else named_database(db)
     file = database_file(db)
-    if file is None or not (stores or file.exists()):
+    is_new = file is not None and not (file.exists() and file.stat().st_size)
+    if file is None or (is_new and not stores):
         db = ":memory:"
     with Engine.open(db, settings=settings, session_id=SESSION, keep_settings=stores) as engine:
+        if stores and is_new:
+            terminal.note(f"created {terminal.clean(str(file))}")
+        if stores and file and engine.set_at_opening:
+            told = ", ".join(f"{name}={terminal.value_of(value)}" for name, value in engine.set_at_opening.items())
+            terminal.note(f"set {told} in {terminal.clean(str(file))}")
         yield engine
+
+
+def would_store(
+    db: str, pairs: Sequence[str] | None, envelopes: Sequence[Any], *, atomic: bool = False, batch: bool = False
+) -> bool:
+    """Would commands leave anything in the database? A new one is not created for commands that are all refused."""
+    from oms_engine.executor import MAX_BATCH
+    from oms_mcp.inputs import database_file, named_database
+
+    file = database_file(named_database(db))
+    if file is None or file.exists() or not file.parent.is_dir():
+        return True  # there is nothing to create, or what is wrong with the file is to be told
+    if batch and len(envelopes) > MAX_BATCH:
+        return False  # it is refused as a whole
+    with opened("", pairs) as engine:
+        if atomic and batch:
+            return not engine.execute_many(envelopes, atomic=True).rolled_back
+        return any(engine.run(envelope).result.ok for envelope in envelopes)

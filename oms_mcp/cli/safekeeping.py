@@ -25,10 +25,9 @@ def verify(db: Kept = "", as_json: Json = False) -> None:
 
     Nothing is written, and programs that use the database go on meanwhile.
     """
-    from oms_mcp.inputs import required_database
     from oms_mcp.printing import terminal, upkeep
 
-    wire = _verified(required_database(db, "verify")).to_wire()
+    wire = _verified(db).to_wire()
     if as_json:
         terminal.print_json(wire)
     else:
@@ -42,13 +41,18 @@ def _verified(db: str) -> "Verification":
     from oms_engine.storage.event_store import EventStore
     from oms_engine.storage.verify import Finding, Verification
     from oms_engine.storage.verify import verify as look
+    from oms_mcp.inputs import required_database
     from oms_mcp.printing import terminal
 
     try:
-        with closing(EventStore.open(db)) as store, terminal.progress("verifying") as progress:
+        with (
+            closing(EventStore.open(required_database(db, "verify"))) as store,
+            terminal.progress("verifying") as progress,
+        ):
             return look(store, progress)
     except StoreUnavailable as error:
-        unusable = Finding(what=str(error), where="the file", remedy="restore a backup, or name another file")
+        remedy = error.remedy or "let this program read and write the file and its folder, or name another file"
+        unusable = Finding(what=str(error), where="the file", remedy=remedy)
         return Verification(sound=False, findings=(unusable,))
 
 

@@ -2,14 +2,11 @@
 
 # ruff: noqa: PLC0415, PLR0917 - a command loads only what it needs; commands have as many options as they have choices
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
-from oms_mcp.cli.root import REFUSED, Db, DryRun, Held, Json, Kept, app, examples, opened
-
-if TYPE_CHECKING:
-    from oms_engine import Engine
+from oms_mcp.cli.root import REFUSED, Db, DryRun, Held, Json, Kept, app, examples, opened, would_store
 
 settings = typer.Typer(help="Read and change what holds for all orders: limits, kill switch.", no_args_is_help=True)
 app.add_typer(settings, name="settings")
@@ -80,8 +77,7 @@ def change(
     from oms_mcp.inputs import named_for, read_pairs
 
     envelope = {"type": "SettingsChangeCmd", "changes": read_pairs(changes)}
-    with opened(named_for(db, "settings set"), None, stores=not dry_run) as engine:
-        _send(engine, envelope, actor, dry_run=dry_run, as_json=as_json)
+    _send(named_for(db, "settings set"), envelope, actor, dry_run=dry_run, as_json=as_json)
 
 
 @settings.command(epilog=examples("oms settings price IBM 101.50 --db orders.db"))
@@ -97,16 +93,17 @@ def price(
     from oms_mcp.inputs import named_for
 
     envelope = {"type": "ReferencePriceCmd", "symbol": symbol, "price": value}
-    with opened(named_for(db, "settings price"), None, stores=not dry_run) as engine:
-        _send(engine, envelope, actor, dry_run=dry_run, as_json=as_json)
+    _send(named_for(db, "settings price"), envelope, actor, dry_run=dry_run, as_json=as_json)
 
 
-def _send(engine: "Engine", envelope: dict[str, Any], actor: str, *, dry_run: bool, as_json: bool) -> None:
+def _send(db: str, envelope: dict[str, Any], actor: str, *, dry_run: bool, as_json: bool) -> None:
     from oms_mcp.printing import answers, terminal
     from oms_mcp.shapes import command_wire, settings_before
 
-    known = settings_before(engine, envelope)
-    wire = command_wire(engine, engine.run({**envelope, "actor": actor or None}, dry_run=dry_run), known=known)
+    stores = not dry_run and would_store(db, None, [envelope])
+    with opened(db, None, stores=stores) as engine:
+        known = settings_before(engine, envelope)
+        wire = command_wire(engine, engine.run({**envelope, "actor": actor or None}, dry_run=dry_run), known=known)
     if as_json:
         terminal.print_json(wire)
     else:

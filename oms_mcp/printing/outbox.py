@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from oms_mcp.printing.terminal import Wire, counted, out, say, table, text_of
+from oms_mcp.printing.terminal import Wire, clean, counted, out, say, table, text_of
 
 _RIGHT = ("waiting", "delayed", "parked", "dropped", "attempts", "version", "id")
 
@@ -27,6 +27,10 @@ def status(sinks: Sequence[Wire]) -> None:
     for each in sinks:
         if each["backlog"]:
             say(f"{each['sink']['name']}: messages of {counted(each['backlog'], 'earlier event')} are still to be made")
+        if "lastError" in each:
+            say(f"{each['sink']['name']}: last error: {each['lastError']}")
+        if "nextAttemptAt" in each:
+            say(f"{each['sink']['name']}: next attempt at {each['nextAttemptAt']}")
         if each["erased"]:
             say(f"{each['sink']['name']}: {each['erased']} of the parked were erased and can only be dropped")
 
@@ -37,6 +41,11 @@ def _topics(names: Wire) -> str:
 
 def _place(sink: Wire) -> str:
     return str(sink.get("target") or {"stdout": "standard output", "callable": "a program"}[sink["kind"]])
+
+
+def failing(name: str, why: str) -> str:
+    """That a sink does not take its messages."""
+    return f"sink {name} failed: {clean(why)}; see oms outbox status"
 
 
 def waiting(wire: Wire) -> str:

@@ -245,8 +245,23 @@ def test_a_sink_does_not_write_into_the_database(tmp_path: Path) -> None:
         assert engine.sinks.register("s", "file", str(tmp_path / "out.jsonl")).target == str(tmp_path / "out.jsonl")
 
 
-def test_a_name_is_taken_once(told: Desk) -> None:
-    assert why(lambda: told.engine.sinks.register("default")).error_code == "OMS-DATA-001"
+def test_a_name_is_taken_once(told: Desk, tmp_path: Path) -> None:
+    file = ("file", str(tmp_path / "audit.jsonl"))
+    told.engine.sinks.register("audit", *file)
+    same = why(lambda: told.engine.sinks.register("audit", *file))
+    assert (same.error_code, same.hint) == ("OMS-DATA-001", "nothing is left to do")
+    assert "with this target and these topics" in same.detail
+    other = why(lambda: told.engine.sinks.register("audit", *file, topics=["quote-events"]))
+    assert "with another target or other topics" in other.detail
+    assert "another name" in other.hint
+
+
+def test_a_file_belongs_to_one_sink(told: Desk, tmp_path: Path) -> None:
+    told.engine.sinks.register("audit", "file", str(tmp_path / "audit.jsonl"))
+    (tmp_path / "link").symlink_to(tmp_path / "audit.jsonl")
+    for name in ("audit.jsonl", "link"):
+        problem = why(lambda: told.engine.sinks.register("second", "file", str(tmp_path / name)))  # noqa: B023 - called at once
+        assert 'is the file of sink "audit"; choose another file' in problem.detail
 
 
 def test_an_unknown_sink_is_refused_with_those_there_are(told: Desk) -> None:

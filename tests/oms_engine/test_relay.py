@@ -123,7 +123,27 @@ def test_a_failure_is_kept_and_tried_again_after_its_delay(told: Desk) -> None:
     assert attempts == [0, 1, 3, 7, 15]
     stored = told.engine._store.connection.execute("SELECT key, attempts, last_error FROM outbox").fetchone()
     assert stored == (order_id, 5, "ConnectionError: no way")
-    assert told.engine.sinks.status()[0].delayed == 1
+    status = told.engine.sinks.status()[0]
+    assert (status.delayed, status.last_error) == (1, "ConnectionError: no way")
+    assert status.next_attempt_at == told.clock.now + delay_after(5)
+    later(told, 3_600)
+    assert told.engine.sinks.status()[0].delayed == 1, "it failed, so it is shown as such until it is delivered"
+
+
+def test_a_relay_tells_the_failure_of_a_sink_until_the_same_key_is_delivered(told: Desk) -> None:
+    bad = told.given("PART")
+    told.given("PART")
+    sink = Flaky(bad)
+    with relay_of(told, sink) as relay:
+        relay.run_once()
+        assert relay.failing["default"].error == f"ConnectionError: no way for {bad}"
+        sink.refused.clear()
+        told.given("UNACK")
+        relay.run_once()
+        assert relay.failing, "other keys say nothing about this one"
+        later(told, 1)
+        relay.run_once()
+        assert not relay.failing
 
 
 def test_delays_double_up_to_thirty_seconds() -> None:
@@ -173,6 +193,7 @@ def test_after_its_last_attempt_a_message_is_parked_and_still_blocks_its_key(stu
     assert {key for _, key, _ in sink.taken} == {"o3"}
     status = stuck.engine.sinks.status()[0]
     assert (status.parked, status.waiting, status.delayed) == (1, 3, 0)
+    assert (status.last_error, status.next_attempt_at) == ("ConnectionError: no way for o1", None)
 
 
 @pytest.mark.parametrize("how", [{}, {"sink": "default"}, {"key": "o1"}, {"ids": "all"}])

@@ -163,6 +163,7 @@ def test_every_setting_changes_and_changes_back(desk: Desk, key: str) -> None:
             '"xyz" (and 1 more) is unknown; valid: life',
         ),
         ({"changes": {"query.maxSize": 5}}, [("SET-01", VAL4, "changes")], "query.maxSize shapes the process"),
+        ({"changes": {"store.hashChain": False}}, [("SET-01", VAL4, "changes")], "a chain that was started stays"),
         (
             {"changes": {"query.defaultSize": 5, "nothing": 1}},
             [("SET-01", VAL4, "changes"), ("SET-01", VAL4, "changes")],

@@ -152,14 +152,14 @@ def test_quotes_and_settings_are_those_of_the_moment(desk: Desk) -> None:
 
 def test_before_the_first_event_there_is_nothing_and_the_future_is_now(desk: Desk) -> None:
     order_id = desk.given("LIVE")
-    for as_of in ("p0", "2020-01-01T00:00:00Z"):
+    for as_of, told in (("p0", "p0"), ("2020-01-01T00:00:00Z", "2020-01-01T00:00:00.000000Z, before the first event")):
         with desk.engine.at(as_of) as then:
             assert then.counts() == {"orders": 0, "executions": 0, "events": 0}
             assert then.query().content == []
             assert then.get(order_id) is None
-            with pytest.raises(Refused, match="did not exist yet at p0"):
+            with pytest.raises(Refused, match=f"did not exist yet at {told}"):
                 then.find(order_id)
-            with pytest.raises(Refused, match="did not exist yet at p0"):
+            with pytest.raises(Refused, match=f"did not exist yet at {told}"):
                 then.tree(order_id)
     with desk.engine.at("2999-01-01T00:00:00+01:00") as then:
         assert then.find(order_id) == desk.engine.find(order_id)
@@ -199,7 +199,8 @@ def test_a_moment_is_text_or_a_time(moment: object, desk: Desk) -> None:
         ("2026-01-02T09:30:00", "", "OMS-VAL-004", "has no offset from UTC"),
         ("p-1", "", "OMS-VAL-004", "no moment"),
         ("p", "", "OMS-VAL-004", "no moment"),
-        ("p9999999999999999999", "", "OMS-VAL-004", "no moment"),
+        ("p9999999999999999999999", "", "OMS-VAL-005", "p999999999999999999... is beyond the last event"),
+        ("v1", "settings", "OMS-VAL-004", 'v1 is a version, and "settings" is no order; give a position or a time'),
         ("v٣", "o1", "OMS-VAL-004", "no moment"),
     ],
 )

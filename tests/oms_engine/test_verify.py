@@ -1,5 +1,6 @@
 """Is everything that is wrong with a store found, with its place and the way out, and nothing else?"""
 
+import io
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -176,6 +177,109 @@ def test_what_is_wrong_is_named_with_its_place_and_the_way_out(
     matching = [finding for finding in found.findings if where in finding.where and what in finding.what]
     assert len(matching) >= 1, told(found)
     assert remedy in matching[0].remedy
+
+
+@pytest.mark.parametrize(
+    ("statement", "where", "what"),
+    [
+        ("DELETE FROM executions WHERE order_id = 'o3'", 'stream "order-o3"', '0 rows instead of 1: "e1" is missing'),
+        ("UPDATE orders SET order_id = 'x9' WHERE order_id = 'o1'",
+         'stream "order-o1"', '0 rows instead of 1: "o1" is missing'),
+        ("UPDATE orders SET order_id = 'x9' WHERE order_id = 'o1'", "table orders", 'no event accounts for "x9"'),
+        ("UPDATE executions SET exec_id = 'x9' WHERE order_id = 'o3'",
+         'stream "order-o3"', '1 rows instead of 1: "e1" is missing and "x9" is too many'),
+        ("UPDATE executions SET order_id = 'x9' WHERE order_id = 'o3'", "table executions", 'accounts for "e1"'),
+        ("UPDATE orders SET leaves_qty = '0' || substr(leaves_qty, 2) WHERE order_id = 'o1'",
+         'stream "order-o1"', 'leaves_qty is "0'),
+        ("UPDATE orders SET cum_qty = order_qty WHERE order_id = 'o1'",
+         'stream "order-o1"', "cum_qty is 1000 and should be 0"),
+        ("UPDATE quotes SET price = '!' WHERE quote_id = 'q2'",
+         'stream "quote-R1"', 'price of "q2" is "!" and should be 1.1'),
+    ],
+)  # fmt: skip
+def test_rows_are_named_and_decimals_told_plainly(statement: str, where: str, what: str, file: Path) -> None:
+    found = told(changed(file, statement))
+    assert any(place == where and what in said for place, said in found), found
+
+
+def test_a_row_of_an_order_that_never_was_is_named(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        names = [row[1] for row in connection.execute("PRAGMA table_info(orders)") if row[1] not in {"id", "order_id"}]
+    columns = ", ".join(names)
+    ghost = "INSERT INTO orders (order_id, %) SELECT 'ghost', % FROM orders WHERE order_id = 'o1'".replace("%", columns)
+    assert told(changed(file, ghost)) == [("table orders", 'no event accounts for "ghost"')]
+
+
+def test_what_is_missing_in_the_schema_is_told_once(file: Path) -> None:
+    found = changed(file, "DROP INDEX orders_by_price", "DROP INDEX orders_by_symbol", "DROP VIEW order_view")
+    assert told(found) == [
+        ("the schema", "indexes orders_by_symbol, orders_by_price are missing"),
+        ("the schema", "view order_view is missing"),
+    ]
+
+
+CHANGED = "UPDATE events SET payload = replace(payload, '1000', '9000') WHERE stream_id = 'order-o1' AND version = 1"
+
+
+def chained(file: Path) -> Path:
+    """A store whose events are chained from the first one."""
+    path = file.with_name("chained.db")
+    desk = Desk(str(path), store__hashChain="on")
+    busy(desk)
+    desk.engine.close()
+    return path
+
+
+def test_no_rebuild_is_advised_from_events_that_were_changed(file: Path) -> None:
+    found = changed(chained(file), CHANGED, "UPDATE orders SET text = 'x' WHERE order_id = 'o2'")
+    first, *rest = found.findings
+    assert (first.where, first.what[:24]) == ("event 1", "the hash chain is broken")
+    assert found.chain is None
+    remedies = {finding.where: finding.remedy for finding in rest}
+    assert remedies['stream "order-o1"'].startswith("restore a backup; rebuild nothing before")
+    assert "oms rebuild" in remedies['stream "order-o2"']
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM events WHERE position = (SELECT max(position) FROM events WHERE stream_id = 'order-o2')",
+        "DELETE FROM events WHERE position = (SELECT max(position) FROM events)",
+        "DELETE FROM chain WHERE position = 4",
+    ],
+)
+def test_no_rebuild_is_advised_where_events_are_missing(statement: str, file: Path) -> None:
+    found = changed(chained(file), statement, "UPDATE orders SET text = 'x' WHERE order_id = 'o5'")
+    assert any("rebuild nothing before" in finding.remedy for finding in found.findings)
+    assert not any("oms rebuild" in finding.remedy for finding in found.findings), told(found)
+
+
+def test_many_broken_links_are_counted(file: Path) -> None:
+    found = changed(chained(file), "UPDATE events SET actor = 'x'")
+    broken = [what for _, what in told(found) if "hash" in what]
+    assert len(broken) == 11
+    assert broken[-1].endswith("more events have no hash that fits")
+
+
+def test_damage_of_the_read_model_is_placed_and_an_export_is_the_first_way_out(file: Path) -> None:
+    damaged(file, "executions")
+    found = found_in(file)
+    assert any(finding.where == "table executions" for finding in found.findings), told(found)
+    assert all("oms verify" not in finding.what for finding in found.findings), told(found)
+    assert all("oms export, then oms import" in finding.remedy for finding in found.findings)
+    with Engine.open(str(file), keep_settings=False) as engine, Engine.open(str(file) + ".new") as new:
+        lines = io.BytesIO()
+        engine.export(lines)
+        new.import_archive(lines.getvalue().splitlines(keepends=True))
+        assert new.verify().sound
+
+
+def test_damage_of_events_calls_for_a_backup(file: Path) -> None:
+    damaged(file, "events")
+    found = found_in(file)
+    placed = [finding for finding in found.findings if finding.where == "table events" and "SQLite" in finding.what]
+    assert placed
+    assert all("restore a backup" in finding.remedy for finding in placed)
 
 
 def test_a_rebuild_takes_away_what_it_is_the_remedy_for(file: Path) -> None:

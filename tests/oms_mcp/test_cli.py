@@ -1326,3 +1326,55 @@ def test_an_option_that_is_typed_empty_is_not_taken_for_none(words: tuple[str, .
     result = oms(*words, "--db", db)
     assert result.exit_code == MISUSED
     assert "is empty; give a value, or leave the option out" in " ".join(result.stderr.replace("│", " ").split())
+
+
+# --- what a command leaves behind
+
+
+def test_a_command_that_creates_a_database_says_so(oms: Oms) -> None:
+    assert "note: created new.db" in oms("exec", CREATE, "--db", "new.db").stderr
+    assert "created" not in oms("exec", ACCEPT, "--db", "new.db").stderr
+    assert "note: created limits.db" in oms("settings", "set", "maxOrderQty=5", "--db", "limits.db").stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("exec", ACCEPT),
+        ("exec", [ACCEPT, ACCEPT]),
+        ("exec", [CREATE, {**ACCEPT, "orderId": "O2"}], "--atomic"),
+        ("exec", ACCEPT, "--set", "maxOrderQty=5"),
+        ("exec", [ACCEPT] * 10_001),
+        ("settings", "set", "maxOrderQty=abc"),
+        ("settings", "price", "IBM", "abc"),
+    ],
+    ids=lambda words: " ".join(str(word)[:20] for word in words),
+)
+def test_what_is_refused_as_a_whole_creates_no_database(words: tuple[object, ...], oms: Oms) -> None:
+    result = oms(*words, "--db", "new.db")
+    assert result.exit_code in {REFUSED, MISUSED}
+    assert "created" not in result.stderr.replace("none is created", "")
+    assert not Path("new.db").exists()
+
+
+def test_a_batch_that_is_done_in_part_creates_the_database(oms: Oms) -> None:
+    assert oms("exec", [ACCEPT, CREATE], "--db", "new.db").exit_code == REFUSED
+    assert oms("show", "O1", "--db", "new.db").exit_code == OK
+
+
+def test_a_setting_that_is_stored_with_a_refused_command_is_told(oms: Oms, db: str) -> None:
+    words = ("exec", {"type": "OrderAcceptCmd", "orderId": "none"}, "--set", "maxOrderQty=5", "--db", db)
+    told = oms(*words)
+    assert told.exit_code == REFUSED
+    assert "note: set maxOrderQty=5 in" in " ".join(told.stderr.split())
+    assert "note: set" not in oms(*words).stderr, "it was set before"
+
+
+@pytest.mark.parametrize("words", [("exec", "{}", "--set", "a=1", "--set", "a=2"), ("settings", "set", "a=1", "a=2")])
+def test_a_setting_that_is_given_twice_is_refused_with_both(words: tuple[str, ...], oms: Oms) -> None:
+    result = oms(*words, "--db", "new.db", "--json")
+    assert result.exit_code == MISUSED
+    detail = json.loads(result.stdout)["error"]["detail"]
+    assert "a=1" in detail
+    assert "a=2" in detail
+    assert not Path("new.db").exists()

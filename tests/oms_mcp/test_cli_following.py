@@ -243,3 +243,26 @@ def test_a_subscriber_in_another_process_is_told_until_somebody_interrupts(oms: 
         process.send_signal(signal.SIGINT)
         _, err = process.communicate(timeout=20)
         assert (process.returncode, err) == (OK, "")
+
+
+# --- what there is not
+
+
+@pytest.mark.parametrize("more", [(), ("--follow",)])
+def test_a_stream_that_there_is_not_is_refused(more: tuple[str, ...], oms: Oms, db: str) -> None:
+    result = oms("events", "--stream", "O99", *more, "--db", db)
+    assert result.exit_code == REFUSED
+    assert 'there is no stream "O99"' in result.stderr
+
+
+@pytest.mark.parametrize("more", [(), ("--follow",)])
+def test_a_position_that_is_not_reached_is_refused(more: tuple[str, ...], oms: Oms, db: str) -> None:
+    result = oms("events", "--after", 7, *more, "--db", db)
+    assert result.exit_code == REFUSED
+    assert "--after 7 is no position of this store; give 0 (all) to 6" in result.stderr
+
+
+def test_a_type_that_there_is_not_is_answered_with_those_there_are(oms: Oms, db: str) -> None:
+    result = oms("events", "--type", "Nope", "--db", db)
+    assert result.exit_code == MISUSED
+    assert "SettingsChanged" in result.stderr

@@ -15,7 +15,10 @@ from typing import Any
 import pytest
 
 from oms_engine import Engine
+from oms_engine.relay import Round
+from oms_engine.storage.outbox import Delivery, Failure
 from oms_mcp.cli import app
+from oms_mcp.cli.outbox import _failures_of
 from tests.oms_mcp.conftest import Ask, Oms
 
 OK, REFUSED, MISUSED = 0, 1, 2
@@ -87,9 +90,16 @@ def test_messages_are_delivered_to_a_file_and_counted(oms: Oms, ask: Ask, db: st
     assert ask("outbox", "status", "--db", db)["sinks"][0]["waiting"] == 0
 
 
-def test_a_new_database_can_have_a_sink_first(ask: Ask, tmp_path: Path) -> None:
-    wire = ask("outbox", "add", "fills", "--to", "-", "--topic", "execution-events=trades", "--db", tmp_path / "new.db")
+def test_a_sink_that_prints_can_give_topics_names_of_its_own(ask: Ask, db: str) -> None:
+    wire = ask("outbox", "add", "fills", "--to", "-", "--topic", "execution-events=trades", "--db", db)
     assert (wire["sink"]["kind"], wire["sink"]["topics"]) == ("stdout", {"execution-events": "trades"})
+
+
+def test_a_sink_is_added_to_a_database_that_exists(oms: Oms) -> None:
+    result = oms("outbox", "add", "fills", "--to", "-", "--db", "typo.db")
+    assert result.exit_code == MISUSED
+    assert "there is no database" in result.stderr
+    assert not Path("typo.db").exists()
 
 
 def test_messages_go_to_standard_output_and_what_is_said_about_them_does_not(oms: Oms, db: str) -> None:
@@ -116,6 +126,32 @@ def test_a_reader_that_went_away_ends_the_relay_without_a_word(
     with pytest.raises(SystemExit) as ended:
         app(["outbox", "run", "--once", "--sink", "screen", "--db", db])
     assert ended.value.code == REFUSED
+
+
+def test_a_failure_is_told_once_and_can_be_looked_into(oms: Oms, ask: Ask, db: str) -> None:
+    Path("audit.jsonl").mkdir()
+    said = oms("outbox", "run", "--once", "--db", db).stderr
+    assert said.count("IsADirectoryError") == 1, said
+    (found,) = ask("outbox", "status", "--db", db)["sinks"]
+    assert (found["delayed"], found["lastError"][:17]) == (1, "IsADirectoryError")
+    shown = oms("outbox", "status", "--db", db).stdout
+    assert "audit: last error: IsADirectoryError" in shown
+    assert f"audit: next attempt at {found['nextAttemptAt']}" in shown
+
+
+def test_a_relay_that_goes_on_tells_the_same_failure_once(capsys: pytest.CaptureFixture[str]) -> None:
+    delivery = Delivery(1, "order-events", "O1", 2, 3, "{}", 0)
+    with Engine.open() as engine, engine.relay() as relay:
+        tell = _failures_of(relay)
+        for why in ("no way", "no way", "another"):
+            relay.failing["audit"] = Failure(delivery, why)
+            tell(Round(failed=1))
+        tell(Round(failed=1, parked=1))
+    assert [line.partition("; ")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "note: sink audit failed: no way",
+        "note: sink audit failed: another",
+        "note: 1 message parked",
+    ]
 
 
 def test_a_sink_of_a_program_is_left_to_it(oms: Oms, db: str) -> None:

@@ -63,6 +63,13 @@ def _fixed(facts: ChangeFacts) -> list[str]:
     return [key for key in facts.command.changes or {} if key in FIXED_AT_OPENING]
 
 
+_KEPT = {
+    "store.hashChain": "open the engine with it on to start a chain; a chain that was started stays",
+    "store.personalData": "open the engine with sealed to begin sealing; a store that seals goes on with it",
+}
+"""Settings that become facts of the store -> what can be done about them."""
+
+
 def _told_unknown(keys: Sequence[str]) -> str:
     changeable = [name for name in Settings.names() if name not in FIXED_AT_OPENING]
     near = difflib.get_close_matches(keys[0][:64], changeable, n=1)
@@ -166,7 +173,7 @@ CHANGE: tuple[Rule[ChangeFacts], ...] = (
         lambda f: not _fixed(f),
         lambda f: (
             f"setting {_fixed(f)[0]} shapes the process and was fixed when the engine was opened; "
-            "leave it out, or open the engine with another value"
+            f"{_KEPT.get(_fixed(f)[0], 'leave it out, or open the engine with another value')}"
         ),
         scope="SettingsChangeCmd",
         applies=_few,
