@@ -59,7 +59,7 @@ def test_the_typescript_client_trades_an_order_and_asks_why(report: Json) -> Non
     assert "create_order" in report["instructions"]
     assert sorted(report["tools"]) == TOOLS
     assert {"oms://status", "kb://index"} <= {*report["resources"]}
-    assert "order://{orderId}" in report["resourceTemplates"]
+    assert "order://{orderId}{?as_of}" in report["resourceTemplates"]
 
     answers = {label: answer["structuredContent"] for label, answer in report["answers"].items()}
     assert [answers[label]["state"] for label in ("created", "accepted", "filled")] == ["UNACK", "LIVE", "FILLED"]
@@ -118,4 +118,4 @@ def test_the_inspector_lists_resources_and_templates(server: list[str]) -> None:
     resources = inspect(server, "--method", "resources/list")["resources"]
     assert {"oms://status", "kb://index"} <= {resource["uri"] for resource in resources}
     templates = inspect(server, "--method", "resources/templates/list")["resourceTemplates"]
-    assert "order://{orderId}" in {template["uriTemplate"] for template in templates}
+    assert "order://{orderId}{?as_of}" in {template["uriTemplate"] for template in templates}
