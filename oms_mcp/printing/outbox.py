@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from oms_engine.domain.messages import TOPICS
 from oms_mcp.printing.terminal import Wire, clean, counted, out, say, table, text_of
 
 _RIGHT = ("waiting", "delayed", "parked", "dropped", "attempts", "version", "id")
@@ -36,6 +37,8 @@ def status(sinks: Sequence[Wire]) -> None:
 
 
 def _topics(names: Wire) -> str:
+    if set(names) == set(TOPICS) and all(topic == name for topic, name in names.items()):
+        return "all"
     return ", ".join(topic if topic == name else f"{topic} as {name}" for topic, name in names.items())
 
 
@@ -79,7 +82,7 @@ def dropped(messages: Sequence[Wire]) -> None:
         return
     rows = [
         [
-            each["droppedAt"],
+            f"{each['droppedAt'].partition('.')[0]}Z",
             each["actor"],
             each["sink"],
             each.get("topic", "earlier events"),
@@ -89,4 +92,4 @@ def dropped(messages: Sequence[Wire]) -> None:
         ]
         for each in messages
     ]
-    out().print(table(rows, "dropped", "by", "sink", "topic", "key", "version", "reason", right=("version",)))
+    out().print(table(rows, "at", "by", "sink", "topic", "key", "version", "reason", right=("version",)))
