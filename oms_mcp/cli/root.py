@@ -28,6 +28,9 @@ _OPTIONS = {
 }
 """Arguments of the engine -> the options that they are here."""
 
+_SORT_RULE = "QRY-05"
+"""Its violations name the field that --sort names."""
+
 _USAGE_ERROR = typer.BadParameter.__bases__[0]  # typer names it nowhere else
 
 
@@ -79,7 +82,8 @@ def _is_mistyped(told: "Problem") -> bool:
     """Was an option of the command written in no form that it can have?"""
     options = _OPTIONS.values()
     return bool(told.violations) and all(
-        found.code == "OMS-VAL-004" and found.field in options for found in told.violations
+        found.code == "OMS-VAL-004" and (found.field in options or found.rule_id == _SORT_RULE)
+        for found in told.violations
     )
 
 

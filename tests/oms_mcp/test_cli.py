@@ -459,6 +459,7 @@ def test_a_query_of_several_pages_tells_the_next_one(oms: Oms, db: str) -> None:
         (("nothing",), "has no '='"),
         (("--entity", "trade"), "use one of order, execution, allocation, quote, quote_request, event"),
         (("--sort", "price,UP"), "use ASC or DESC"),
+        (("--sort", "nope"), '"nope" is no field of order'),
         (("--size", "many"), "is no whole number"),
     ],
 )
