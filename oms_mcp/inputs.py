@@ -28,7 +28,11 @@ Envelope = dict[str, Any]
 
 
 class Misuse(Exception):
-    """What was typed cannot be used as it stands; the message says what would be."""
+    """What was typed cannot be used as it stands; the message says what would be, and `way_out` so in short."""
+
+    def __init__(self, message: str, way_out: str = "type what the message names") -> None:
+        super().__init__(message)
+        self.way_out = way_out
 
 
 class Envelopes(NamedTuple):
@@ -202,10 +206,8 @@ def named_database(url: str) -> str:
 def named_for(url: str, command: str) -> str:
     """The database name for a command that does not run in a sandbox; its file may be new."""
     if database_file(url) is None:
-        raise Misuse(
-            f"oms {command} needs a database: give --db PATH or set OMS_DB; "
-            "oms exec --db PATH creates one with its first command"
-        )
+        creates = "" if command == "import" else "; oms exec --db PATH creates one with its first command"
+        raise Misuse(f"oms {command} needs a database: give --db PATH or set OMS_DB{creates}", "give --db PATH")
     return named_database(url)
 
 
@@ -213,7 +215,8 @@ def required_database(url: str, command: str) -> str:
     """The database name, when it names a file that exists."""
     name = named_for(url, command)
     if not Path(name).exists():
-        raise Misuse(f"there is no database {shown(name)}; oms exec --db PATH creates one with its first command")
+        told = f"there is no database {shown(name)}; oms exec --db PATH creates one with its first command"
+        raise Misuse(told, "name a database that exists with --db")
     if not Path(name).stat().st_size:
         remedy = "restore a backup, or name another file"
         told = f"{shown(name)} cannot be used: the file is empty (0 bytes), so it is no store; {remedy}"
@@ -224,9 +227,32 @@ def required_database(url: str, command: str) -> str:
 def renamed(problem: Problem, field: str, option: str) -> Problem:
     """What the engine says about an argument, under the name it has on the command line."""
     told = tuple(
-        found.model_copy(update={"message": found.message.replace(field, option, 1)}) for found in problem.violations
+        found.model_copy(
+            update={
+                "message": found.message.replace(field, option, 1),
+                "field": option.partition(" ")[0] if found.field == field.rpartition(" ")[2] else found.field,
+            }
+        )
+        for found in problem.violations
     )
     return problem.model_copy(update={"detail": problem.detail.replace(field, option, 1), "violations": told})
+
+
+def as_typed(problem: Problem, options: Mapping[str, str]) -> Problem:
+    """What the engine says about arguments, where its sentences begin with them, under the names of their options."""
+
+    def named(message: str) -> str:
+        first, space, rest = message.partition(" ")
+        return f"{options.get(first, first)}{space}{rest}"
+
+    told = tuple(
+        found.model_copy(update={"message": named(found.message), "field": options[found.field]})
+        if found.field in options
+        else found
+        for found in problem.violations
+    )
+    detail = named(problem.detail) if problem.violations and problem.violations[0].field in options else problem.detail
+    return problem.model_copy(update={"detail": detail, "violations": told})
 
 
 def read_version(option: str, text: str) -> int | None:

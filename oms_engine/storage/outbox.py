@@ -207,7 +207,8 @@ def require_sink(connection: sqlite3.Connection, name: str) -> SinkRow:
     found = registered(connection, name)
     if not found:
         there = ", ".join(sink.name for sink in registered(connection)) or "none"
-        raise refused_value("sink", f"sink {shown(name)} is not registered; registered: {there}")
+        told = refused_value("sink", f"sink {shown(name)} is not registered; registered: {there}")
+        raise Refused(told.problem.model_copy(update={"hint": "name one that is registered, or register it first"}))
     return found[0]
 
 
@@ -288,9 +289,11 @@ class Outbox:
                 "SELECT payload IS NULL FROM outbox WHERE id = ? AND parked_at IS NOT NULL", (wanted,)
             ).fetchone()
             if row is None:
-                raise refused_value(
+                told = refused_value(
                     "ids", f"message {wanted} is not parked; only parked messages are retried or dropped"
                 )
+                hint = "oms outbox parked lists those that are parked"
+                raise Refused(told.problem.model_copy(update={"hint": hint}))
             if erased and row[0]:
                 raise refused_value("ids", f"message {wanted} {erased}")
 

@@ -131,7 +131,8 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Walk through the life of an order event by event: what happened, what it changed, how the order stood."""
-    from oms_mcp.inputs import Misuse, read_version
+    from oms_engine import Refused
+    from oms_mcp.inputs import Misuse, read_version, renamed
     from oms_mcp.printing import orders, terminal
     from oms_mcp.shapes import replay_wire
 
@@ -139,11 +140,20 @@ def replay(
     if begin is not None and end is not None and begin > end:
         raise Misuse(f"--from v{begin} lies behind --to v{end}; give the smaller version first")
     with opened(db, pairs, needed_by="replay") as engine:
-        wire = replay_wire(engine, order_id, begin, end)
+        try:
+            wire = replay_wire(engine, order_id, begin, end)
+        except Refused as refused:
+            option = "--from" if f"no version {begin};" in refused.problem.detail else "--to"
+            raise Refused(renamed(refused.problem, "as_of", option)) from None
+    if step and (as_json or not terminal.is_attended()):
+        terminal.note("--step waits only at a terminal and not with --json, so everything is told at once")
     if as_json:
         terminal.print_json(wire)
-    else:
+        return
+    try:
         orders.replay(wire, pause=terminal.pause if step else None)
+    except (KeyboardInterrupt, EOFError):  # Ctrl-C and Ctrl-D are how one stops looking
+        raise typer.Exit from None
 
 
 OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="An orderId.")]

@@ -206,9 +206,8 @@ def _require_own_output(engine: "Engine", names: Sequence[str], *, as_json: bool
 
     for sink in engine.sinks.all():
         if as_json and sink.kind == "stdout" and (not names or sink.name in names):
-            raise Misuse(
-                f"--json and sink {sink.name} both write to standard output; leave --json away, or name --sink"
-            )
+            other = "" if names else ", or name other sinks with --sink"
+            raise Misuse(f"--json and sink {sink.name} both write to standard output; leave --json away{other}")
 
 
 @contextmanager

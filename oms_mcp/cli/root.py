@@ -15,10 +15,21 @@ from typer.core import TyperGroup
 
 if TYPE_CHECKING:
     from oms_engine import Engine
+    from oms_engine.errors import Problem
 
 SESSION = "cli"
 REFUSED, MISUSED = 1, 2
 
+
+_OPTIONS = {
+    "as_of": "--as-of",
+    "resumeFrom": "--resume",
+    **{name: f"--{name}" for name in ("entity", "sort", "page", "size", "topic")},
+}
+"""Arguments of the engine -> the options that they are here."""
+
+_SORT_RULE = "QRY-05"
+"""Its violations name the field that --sort names."""
 
 _USAGE_ERROR = typer.BadParameter.__bases__[0]  # typer names it nowhere else
 
@@ -44,7 +55,7 @@ def _report(error: Exception, *, as_json: bool) -> int | None:
     """Tell what was refused or typed wrongly; None when the error is neither."""
     from oms_engine import Refused, ScenarioError, SettingsError
     from oms_engine.errors import StoreUnavailable, problem
-    from oms_mcp.inputs import Misuse
+    from oms_mcp.inputs import Misuse, as_typed
     from oms_mcp.printing import answers, terminal
     from oms_mcp.shapes import problem_from
 
@@ -53,15 +64,27 @@ def _report(error: Exception, *, as_json: bool) -> int | None:
     told = problem_from(error) or (problem("OMS-VAL-004", _words(error)) if typed_wrongly else None)
     if told is None:
         return None
+    if isinstance(error, Misuse):
+        told = told.model_copy(update={"hint": error.way_out})
+    told = as_typed(told, _OPTIONS)
     if as_json:
-        terminal.print_json({"error": told.to_wire()})
+        terminal.print_json({"error": answers.in_commands(told.to_wire())})
     elif typed_wrongly:
         answers.complaint(titles[type(error)], str(error))
     elif isinstance(error, Refused):
         answers.problem(told.to_wire(), terminal.err())
     else:
         answers.complaint("refused", str(error))
-    return MISUSED if typed_wrongly else REFUSED
+    return MISUSED if typed_wrongly or _is_mistyped(told) else REFUSED
+
+
+def _is_mistyped(told: "Problem") -> bool:
+    """Was an option of the command written in no form that it can have?"""
+    options = _OPTIONS.values()
+    return bool(told.violations) and all(
+        found.code == "OMS-VAL-004" and (found.field in options or found.rule_id == _SORT_RULE)
+        for found in told.violations
+    )
 
 
 def _words(error: Exception) -> str:

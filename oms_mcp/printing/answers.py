@@ -31,6 +31,12 @@ def complaint(title: str, message: str) -> None:
     panel(err(), title, [Text(clean(for_people(message)), overflow="fold")])
 
 
+def in_commands(error: Wire) -> Wire:
+    """A problem as JSON, with commands in place of tools."""
+    told = [{**found, "message": for_people(found["message"])} for found in error["violations"]]
+    return {**error, "detail": for_people(error["detail"]), "hint": for_people(error["hint"]), "violations": told}
+
+
 def problem(error: Wire, console: Console) -> None:
     """One red panel: what was wrong, by which rule, and the way out; below it the command that opens the reason."""
     violations = error.get("violations", [])

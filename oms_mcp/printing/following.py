@@ -3,13 +3,15 @@
 import json
 import sys
 
+from rich.padding import Padding
 from rich.text import Text
 
 from oms_mcp.printing.orders import facts_of, subject_of
-from oms_mcp.printing.terminal import Wire, clean, out
+from oms_mcp.printing.terminal import PIPED_WIDTH, Wire, clean, out
 
 _TYPES = {"SNAPSHOT": "cyan", "UPDATE": "green", "LEAVE": "yellow"}
 _WIDTH = 8
+_INDENT = _WIDTH + 2
 
 
 def events(wire: Wire) -> None:
@@ -68,7 +70,11 @@ def _line(wire: Wire) -> None:
 
 def _print(head: Text, *more: Text) -> None:
     console = out()
-    console.print(head, soft_wrap=True)
-    for line in more:
-        console.print(Text(" " * (_WIDTH + 2)).append_text(line), soft_wrap=True)
+    if console.width >= PIPED_WIDTH:  # one line stays one for whoever reads it
+        for line in (head, *(Text(" " * _INDENT).append_text(line) for line in more)):
+            console.print(line, soft_wrap=True)
+    else:
+        console.print(*head.wrap(console, console.width - _INDENT), sep=f"\n{' ' * _INDENT}")
+        for line in more:
+            console.print(Padding(line, (0, 0, 0, _INDENT)))
     sys.stdout.flush()

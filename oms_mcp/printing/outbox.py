@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from oms_engine.domain.messages import TOPICS
 from oms_mcp.printing.terminal import Wire, clean, counted, out, say, table, text_of
 
 _RIGHT = ("waiting", "delayed", "parked", "dropped", "attempts", "version", "id")
@@ -19,12 +20,14 @@ def status(sinks: Sequence[Wire]) -> None:
             *(each[name] for name in ("waiting", "delayed")),
             text_of(each["parked"], "bold red" if each["parked"] else ""),
             each["dropped"],
-            _place(each["sink"]),
+            {"file": "a file", "stdout": "standard output", "callable": "a program"}[each["sink"]["kind"]],
         ]
         for each in sinks
     ]
     out().print(table(rows, "sink", "topics", "waiting", "delayed", "parked", "dropped", "to", right=_RIGHT))
     for each in sinks:
+        if "target" in each["sink"]:
+            say(f"{each['sink']['name']}: file {each['sink']['target']}")
         if each["backlog"]:
             say(f"{each['sink']['name']}: messages of {counted(each['backlog'], 'earlier event')} are still to be made")
         if "lastError" in each:
@@ -36,11 +39,9 @@ def status(sinks: Sequence[Wire]) -> None:
 
 
 def _topics(names: Wire) -> str:
+    if set(names) == set(TOPICS) and all(topic == name for topic, name in names.items()):
+        return "all"
     return ", ".join(topic if topic == name else f"{topic} as {name}" for topic, name in names.items())
-
-
-def _place(sink: Wire) -> str:
-    return str(sink.get("target") or {"stdout": "standard output", "callable": "a program"}[sink["kind"]])
 
 
 def failing(name: str, why: str) -> str:
@@ -79,7 +80,7 @@ def dropped(messages: Sequence[Wire]) -> None:
         return
     rows = [
         [
-            each["droppedAt"],
+            f"{each['droppedAt'].partition('.')[0]}Z",
             each["actor"],
             each["sink"],
             each.get("topic", "earlier events"),
@@ -89,4 +90,4 @@ def dropped(messages: Sequence[Wire]) -> None:
         ]
         for each in messages
     ]
-    out().print(table(rows, "dropped", "by", "sink", "topic", "key", "version", "reason", right=("version",)))
+    out().print(table(rows, "at", "by", "sink", "topic", "key", "version", "reason", right=("version",)))

@@ -19,7 +19,7 @@ from rich.text import Text
 
 Wire = Mapping[str, Any]
 
-_PIPED_WIDTH = 1_000
+PIPED_WIDTH = 1_000
 PANEL_WIDTH = 80
 FRAME = 4
 _MAX_PANELS = 5
@@ -27,7 +27,19 @@ _MAX_VALUE = 200
 GAP = 2
 _LEAST_WIDTH = 12
 _NEVER_FOLDED = ("path",)
-_KEPT_WHOLE = (*_NEVER_FOLDED, "orderId", "stream", "id", "command", "event", "next", "state", "status")
+_KEPT_WHOLE = (
+    *_NEVER_FOLDED,
+    "orderId",
+    "stream",
+    "id",
+    "command",
+    "event",
+    "next",
+    "state",
+    "status",
+    "at",
+    "rebuilt at",
+)
 LOUD = {"FAILED": "red", "REJ": "red", "LIVE": "green", "FILLED": "green", "OK": "green", "WARNING": "yellow"}
 _FOR_PEOPLE = {
     "get_order and include=executions": "oms show",
@@ -66,7 +78,7 @@ def err() -> Console:
 def _console(file: IO[str]) -> Console:
     console = _Plain(file=file, highlight=False, markup=False, emoji=False)
     if not console.is_terminal and not os.environ.get("COLUMNS"):
-        console.width = _PIPED_WIDTH
+        console.width = PIPED_WIDTH
     return console
 
 
@@ -84,8 +96,13 @@ class _Plain(Console):
 
 def pause() -> None:
     """Wait for Enter, where there is a person at a terminal; nothing is printed where there is none."""
-    if sys.stdin.isatty() and sys.stdout.isatty():
+    if is_attended():
         input("Enter goes on ")
+
+
+def is_attended() -> bool:
+    """Is there a person who reads and types?"""
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def print_json(wire: object) -> None:

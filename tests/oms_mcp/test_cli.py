@@ -459,6 +459,7 @@ def test_a_query_of_several_pages_tells_the_next_one(oms: Oms, db: str) -> None:
         (("nothing",), "has no '='"),
         (("--entity", "trade"), "use one of order, execution, allocation, quote, quote_request, event"),
         (("--sort", "price,UP"), "use ASC or DESC"),
+        (("--sort", "nope"), '"nope" is no field of order'),
         (("--size", "many"), "is no whole number"),
     ],
 )
@@ -466,10 +467,11 @@ def test_a_question_that_cannot_be_read_gets_the_engines_own_answer(
     words: tuple[str, ...], told: str, oms: Oms, ask: Ask, db: str
 ) -> None:
     result = oms("query", *words, "--db", db)
-    assert result.exit_code == REFUSED
+    code = MISUSED if words[0].startswith("--") else REFUSED
+    assert result.exit_code == code
     assert told in in_lines(result.stderr)
     assert "oms kb read framework/validation-rules.md#9" in result.stderr
-    wire = ask("query", *words, "--db", db, code=REFUSED)
+    wire = ask("query", *words, "--db", db, code=code)
     assert wire["error"]["errorCode"] == "OMS-VAL-004"
 
 
@@ -1378,3 +1380,51 @@ def test_a_setting_that_is_given_twice_is_refused_with_both(words: tuple[str, ..
     assert "a=1" in detail
     assert "a=2" in detail
     assert not Path("new.db").exists()
+
+
+# --- the words of the command line
+
+
+@pytest.mark.parametrize(
+    ("words", "field", "code"),
+    [
+        (("replay", "O1", "--to", "v99"), "--to", REFUSED),
+        (("replay", "O1", "--from", "v99"), "--from", REFUSED),
+        (("show", "O1", "--as-of", "v99"), "--as-of", REFUSED),
+        (("show", "O1", "--as-of", "vx"), "--as-of", MISUSED),
+        (("query", "--page", "1.5"), "--page", MISUSED),
+    ],
+)
+def test_an_option_is_named_as_it_is_typed(words: tuple[str, ...], field: str, code: int, ask: Ask, db: str) -> None:
+    error = ask(*words, "--db", db, code=code)["error"]
+    assert [found["field"] for found in error["violations"]] == [field]
+
+
+def test_a_machine_is_told_commands_and_not_tools(ask: Ask, db: str) -> None:
+    error = ask("show", "O9", "--db", db, code=REFUSED)["error"]
+    assert "oms query finds its orderId" in error["detail"]
+    assert error["hint"] == "find the orderId with oms query"
+
+
+def test_the_way_out_of_a_missing_database_names_the_option(ask: Ask) -> None:
+    assert (
+        ask("show", "O1", "--db", "none.db", code=MISUSED)["error"]["hint"] == "name a database that exists with --db"
+    )
+    assert ask("show", "O1", code=MISUSED)["error"]["hint"] == "give --db PATH"
+
+
+def test_a_replay_that_cannot_wait_says_so(oms: Oms, db: str) -> None:
+    for more in ((), ("--json",)):
+        assert "--step waits only at a terminal" in oms("replay", "O1", "--step", *more, "--db", db).stderr
+
+
+@pytest.mark.parametrize("ended", [KeyboardInterrupt, EOFError])
+def test_a_replay_is_left_without_a_fault(
+    ended: type[BaseException], oms: Oms, db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def leave() -> None:
+        raise ended
+
+    monkeypatch.setattr("oms_mcp.printing.terminal.pause", leave)
+    result = oms("replay", "O1", "--step", "--db", db)
+    assert (result.exit_code, "Aborted" in result.stderr) == (OK, False)

@@ -35,6 +35,12 @@ QUOTED = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def piped(monkeypatch: pytest.MonkeyPatch, plain: None) -> None:  # noqa: ARG001 - plain sets another width before
+    """What is piped on is not broken into lines."""
+    monkeypatch.setenv("COLUMNS", "1000")
+
+
 @pytest.fixture
 def db(oms: Oms, tmp_path: Path) -> str:
     """An order with a fill (events 1 to 4), and a quote (5 and 6)."""
@@ -171,7 +177,7 @@ def test_a_heartbeat_is_a_line_for_machines_and_nothing_for_people(capsys: pytes
 
 
 def test_a_subscription_that_cannot_be_is_refused(ask: Ask, db: str) -> None:
-    error = ask("subscribe", "--topic", "orders", "--db", db, code=REFUSED)["error"]
+    error = ask("subscribe", "--topic", "orders", "--db", db, code=MISUSED)["error"]
     assert "use one of order-events, execution-events, quote-events" in error["detail"]
     assert ask("subscribe", "--resume", 7, "--db", db, code=REFUSED)["error"]["errorCode"] == "OMS-VAL-005"
 
@@ -266,3 +272,25 @@ def test_a_type_that_there_is_not_is_answered_with_those_there_are(oms: Oms, db:
     result = oms("events", "--type", "Nope", "--db", db)
     assert result.exit_code == MISUSED
     assert "SettingsChanged" in result.stderr
+
+
+# --- the way it looks
+
+
+def test_no_line_of_events_is_wider_than_the_terminal(
+    oms: Oms, db: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with Engine.open(db) as engine, engine.follow("order-events") as subscription:
+        message(next(iter(subscription)).to_wire(), as_json=False)
+    shown = [*oms("events", "--db", db).stdout.splitlines(), *capsys.readouterr().out.splitlines()]
+    assert max(map(len, shown)) <= 80
+    assert "          cumQty" in "\n".join(shown) or "          leavesQty" in "\n".join(shown)
+
+
+def test_options_are_named_as_they_are_typed(ask: Ask, db: str) -> None:
+    error = ask("subscribe", "--resume", 99, "--db", db, code=REFUSED)["error"]
+    assert error["detail"].startswith("--resume 99 is no position")
+    assert error["violations"][0]["field"] == "--resume"
+    mistyped = ask("subscribe", "--topic", "nope", "--db", db, code=MISUSED)["error"]
+    assert mistyped["violations"][0]["field"] == "--topic"

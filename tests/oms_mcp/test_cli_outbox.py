@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -111,6 +112,9 @@ def test_messages_go_to_standard_output_and_what_is_said_about_them_does_not(oms
     refused = oms("outbox", "run", "--once", "--json", "--db", db)
     assert refused.exit_code == MISUSED
     assert "both write to standard output" in json.loads(refused.stdout)["error"]["detail"]
+    assert json.loads(refused.stdout)["error"]["detail"].endswith("or name other sinks with --sink")
+    named = oms("outbox", "run", "--once", "--sink", "screen", "--json", "--db", db)
+    assert json.loads(named.stdout)["error"]["detail"].endswith("leave --json away")
 
 
 def test_a_reader_that_went_away_ends_the_relay_without_a_word(
@@ -152,6 +156,24 @@ def test_a_relay_that_goes_on_tells_the_same_failure_once(capsys: pytest.Capture
         "note: sink audit failed: another",
         "note: 1 message parked",
     ]
+
+
+def test_the_way_out_fits_what_there_is_not(ask: Ask, db: str) -> None:
+    assert ask("outbox", "retry", 99, "--db", db, code=REFUSED)["error"]["hint"].startswith("oms outbox parked lists")
+    unknown = ask("outbox", "parked", "--sink", "nobody", "--db", db, code=REFUSED)["error"]
+    assert unknown["hint"] == "name one that is registered, or register it first"
+
+
+def test_a_sink_is_added_from_a_position_in_the_words_of_the_command(ask: Ask, db: str) -> None:
+    error = ask("outbox", "add", "late", "--to", "-", "--from", 99, "--db", db, code=REFUSED)["error"]
+    assert (error["violations"][0]["field"], error["detail"][:9]) == ("--from", "--from 99")
+
+
+def test_the_times_of_what_was_dropped_stay_whole(oms: Oms, parked: str) -> None:
+    oms("outbox", "drop", "--all", "--reason", "the other system was switched off a long time ago", "--db", parked)
+    shown = oms("outbox", "dropped", "--db", parked).stdout
+    assert re.search(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ", shown, re.MULTILINE), shown
+    assert max(map(len, shown.splitlines())) <= 80
 
 
 def test_a_sink_of_a_program_is_left_to_it(oms: Oms, db: str) -> None:
