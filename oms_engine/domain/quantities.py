@@ -1,9 +1,8 @@
 """How are quantities and prices computed? Exactly: nothing is rounded but the average price that is shown."""
 
-from collections.abc import Iterable
 from decimal import Context, Decimal, DivisionByZero, Inexact, InvalidOperation, Overflow
 
-from oms_engine.domain.model import Execution, OrderState
+from oms_engine.domain.model import OrderState
 from oms_engine.domain.vocabulary import OPEN_STATES, State
 from oms_engine.record import MAX_FRACTION_DIGITS, plain
 
@@ -47,20 +46,6 @@ def round_half_up(value: Decimal, digits: int) -> Decimal:
 def is_multiple(value: Decimal, unit: Decimal) -> bool:
     """Is the value a whole number of units?"""
     return not EXACT.remainder(value, unit)
-
-
-def executed(executions: Iterable[Execution]) -> tuple[Decimal, Decimal]:
-    """Quantity and notional of the executions that still count."""
-    return total((fill.last_qty, fill.last_px) for fill in executions if fill.is_active)
-
-
-def total(lots: Iterable[tuple[Decimal, Decimal]]) -> tuple[Decimal, Decimal]:
-    """Quantity and notional of quantities with their prices."""
-    quantity = amount = ZERO
-    for each, price in lots:
-        quantity = add(quantity, each)
-        amount = add(amount, notional(each, price))
-    return quantity, amount
 
 
 def fraction_digits(value: Decimal) -> int:

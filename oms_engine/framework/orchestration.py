@@ -211,6 +211,8 @@ class Task(ABC, Generic[C]):
 class _FunctionTask(Task[C]):
     """A task whose methods are the functions it was made from: a run then calls them and nothing in between."""
 
+    execute = None  # type: ignore[assignment] # each task has its function here; the class only may not stay abstract
+
     def __init__(
         self,
         name: str,
@@ -222,13 +224,9 @@ class _FunctionTask(Task[C]):
         self.name = name
         self.order = order
         self.skip_reason = skip_reason
-        self.execute = function  # type: ignore[method-assign,assignment] # see above
+        self.execute = function
         if precondition is not None:
             self.precondition = precondition  # type: ignore[method-assign,assignment] # as above
-
-    def execute(self, context: C) -> TaskResult | None:
-        """Hidden by the function."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)  # no slots: with them ParallelBlock[Context](...) raises in Python 3.11

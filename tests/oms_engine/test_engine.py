@@ -18,6 +18,7 @@ from oms_engine.domain.events import (
     Event,
     OrderFilled,
     OrderRejected,
+    OrderReopened,
     OrderReplaced,
 )
 from oms_engine.domain.lifecycle import MACHINES
@@ -248,14 +249,29 @@ def test_a_broken_invariant_is_an_internal_error_and_rolls_back(desk: Desk) -> N
     assert problem.detail == "an invariant of the order would be broken; nothing was changed"
 
 
-def _broken(desk: Desk, order_id: str, event: Event) -> list[str]:
-    """What an event would break that no command of ours makes happen to this order."""
+def _book(desk: Desk) -> Book:
+    """The book of a command that did nothing yet."""
     stamp = Stamp(command_id="K", correlation_id="K", causation_id="K", actor="S1", recorded_at=START)
     unit = UnitOfWork(desk.engine._store, [], desk.engine._executor.rate, dry_run=True)
     book = Book(unit, stamp, 1, MACHINES["standard"], Settings())
     assert broken_invariants(book) == []
+    return book
+
+
+def _broken(desk: Desk, order_id: str, event: Event) -> list[str]:
+    """What an event would break that no command of ours makes happen to this order."""
+    book = _book(desk)
     book.record(order_id, event)
     return [sentence.partition(": ")[2].partition(":")[0] for sentence in broken_invariants(book)]
+
+
+def _broken_by(desk: Desk, order_id: str, notional: str | None = None, **values: Decimal) -> list[str]:
+    """What an order would break that differs from what its events say in these values."""
+    book = _book(desk)
+    state = book.record(order_id, OrderReopened(reason="bust", exec_id="e1"))
+    state = state.but(order=state.order.but(state=desk.order(order_id).state, **values))
+    book._after[f"order-{order_id}"] = state if notional is None else state.but(notional=Decimal(notional))
+    return [sentence.partition(": ")[2] for sentence in broken_invariants(book)]
 
 
 def test_what_no_order_may_become_is_an_invariant(desk: Desk) -> None:
@@ -274,6 +290,31 @@ def test_what_no_order_may_become_is_an_invariant(desk: Desk) -> None:
     less = OrderReplaced(changed=ReplaceTerms(order_qty=Decimal(299)), order_qty_delta=Decimal(-701))
     assert _broken(desk, child, less) == ["I1", "I1", "I2"]
     assert _broken(desk, group, less) == ["I4"]
+
+
+def test_every_sum_of_an_order_is_an_invariant(desk: Desk) -> None:
+    alone, parent = desk.given("PART"), desk.given("NEW")
+    child = desk.given("PART", parentOrderId=parent)
+    group = desk.ok("OrderGroupCmd", memberOrderIds=[desk.given("NEW", handlInst="MANUAL"), desk.given("NEW")]).id
+    nothing, more = Decimal(0), Decimal(301)
+    assert _broken_by(desk, alone) == _broken_by(desk, parent) == _broken_by(desk, group) == []
+    assert _broken_by(desk, alone, leaves_qty=Decimal(-1)) == [
+        "I1: leavesQty is not negative",
+        "I1: cumQty + leavesQty = orderQty, or leavesQty = 0 when nothing is open",
+    ]
+    assert _broken_by(desk, alone, alloc_qty=nothing) == ["I4: a client order is allocated what it got"]
+    assert _broken_by(desk, child, cum_qty=more, leaves_qty=Decimal(699)) == ["I3: cumQty is the sum of what counts"]
+    assert _broken_by(desk, alone, notional="1") == ["I3: the notional is that of what counts"]
+    assert _broken_by(desk, parent, cum_qty=nothing, leaves_qty=Decimal(1000), alloc_qty=nothing) == [
+        "I3: cumQty is the sum of what counts",
+        "I4: cumQty is the sum of what the children handed on",
+    ]
+    assert _broken_by(desk, parent, place_qty=nothing) == ["I4: placeQty is the sum of what the children count"]
+    assert _broken_by(desk, parent, place_qty=Decimal(1001)) == [
+        "I4: placeQty is the sum of what the children count",
+        "I4: placeQty does not exceed orderQty",
+    ]
+    assert "I4: what the members got is what the group handed on" in _broken_by(desk, group, alloc_qty=Decimal(1))
 
 
 def test_questions_about_the_lifecycle_are_answered_for_an_order_or_a_state(desk: Desk) -> None:

@@ -286,8 +286,8 @@ def changes_of(terms: ReplaceTerms) -> dict[str, Any]:
 def _replace_rejected(draft: Draft, event: OrderReplaceRejected, _: Happened) -> None:
     """A refusal whose reason is what happened meanwhile leaves the market's own refusal to come late."""
     order = draft.order
-    if draft.beside["restore"]:
-        order["cl_ord_id"], order["orig_cl_ord_id"] = draft.beside["restore"]
+    as_it_was = draft.beside["restore"] or (order["cl_ord_id"], order["orig_cl_ord_id"])
+    order["cl_ord_id"], order["orig_cl_ord_id"] = as_it_was
     order["cancel_state"] = CancelState.REJ
     order["pending_replace"] = None
     draft.beside["late_replace"] = not event.answered
