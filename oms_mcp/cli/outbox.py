@@ -148,6 +148,8 @@ def run(
     with opened(db, pairs, needed_by="outbox run") as engine:
         _require_own_output(engine, sinks or (), as_json=as_json)
         with engine.relay(only=sinks or ()) as relay, _stopped_by_signals(relay):
+            if not engine.sinks.status():
+                terminal.note("no sink is registered; oms outbox add registers one, also while this runs")
             for name in relay.without_receiver():
                 terminal.note(f"sink {name} is served by a program; its messages wait for that")
             try:

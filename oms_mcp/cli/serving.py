@@ -22,13 +22,9 @@ def serve(
     pairs: Set = None,
 ) -> None:
     """Serve the tools to an MCP client over stdio; without --db in a private sandbox."""
-    from oms_mcp.inputs import database_file, named_database, read_settings
-    from oms_mcp.printing import terminal
+    from oms_mcp.inputs import named_database, read_settings
     from oms_mcp.server import serve as serve_stdio
 
-    file = database_file(db)
-    if file is not None and not file.exists():
-        terminal.note(f"{terminal.clean(str(file))} does not exist yet, so it is created")
     serve_stdio(db=named_database(db), toolsets=toolsets, settings=read_settings(pairs or ()))
 
 

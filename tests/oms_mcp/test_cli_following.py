@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -210,17 +211,31 @@ def test_whoever_reads_too_slowly_is_resumed_and_misses_nothing(db: str) -> None
 # --- in processes of their own
 
 
-def started(*words: str) -> "subprocess.Popen[str]":
-    program = [sys.executable, "-c", "from oms_mcp.cli import main; main()", *words]
+PROGRAM = """
+import signal
+from oms_mcp.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as in a terminal; background jobs ignore it
+main()
+"""
+
+
+@contextmanager
+def started(*words: str) -> Iterator["subprocess.Popen[str]"]:
+    program = [sys.executable, "-c", PROGRAM, *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    with subprocess.Popen(
+        program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 @pytest.fixture
 def follower(db: str) -> Iterator["subprocess.Popen[str]"]:
     with started("events", "--follow", "--after", "6", "--json", "--db", db) as process:
         yield process
-        process.kill()
 
 
 @pytest.mark.slow

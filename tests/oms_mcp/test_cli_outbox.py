@@ -176,6 +176,13 @@ def test_the_times_of_what_was_dropped_stay_whole(oms: Oms, parked: str) -> None
     assert max(map(len, shown.splitlines())) <= 80
 
 
+def test_a_relay_tells_that_no_sink_is_registered(oms: Oms, tmp_path: Path) -> None:
+    path = str(tmp_path / "orders.db")
+    assert oms("exec", CREATE, "--db", path).exit_code == OK
+    result = oms("outbox", "run", "--once", "--db", path)
+    assert (result.exit_code, "no sink is registered" in result.stderr) == (OK, True)
+
+
 def test_a_sink_of_a_program_is_left_to_it(oms: Oms, db: str) -> None:
     with Engine.open(db) as engine:
         engine.sinks.register("mine")
