@@ -169,16 +169,17 @@ class Executor:
         repeat = context.repeat
         assert repeat is not None  # noqa: S101 - asked only for a repeat
         events: list[StoredEvent] = []
-        state = self._store.state(repeat.stream_id)
         if repeat.recorded is not None:
             last = repeat.recorded.last_position
             events = self._store.events(after=repeat.recorded.first_position - 1, up_to=last)
             version = max(event.version for event in events if event.stream_id == repeat.stream_id)
             state = self._store.state(repeat.stream_id, up_to=version)
-        elif context.command and context.command.type == "OrderCreateCmd":
-            created = next(iter(self._store.stream(repeat.stream_id, up_to=1)))
-            recorded = self._store.command(created.command_id)
-            events = self._store.events(after=created.position - 1, up_to=recorded and recorded.last_position)
+        else:
+            state = self._store.state(repeat.stream_id)
+            if context.command and context.command.type == "OrderCreateCmd":
+                created = next(iter(self._store.stream(repeat.stream_id, up_to=1)))
+                recorded = self._store.command(created.command_id)
+                events = self._store.events(after=created.position - 1, up_to=recorded and recorded.last_position)
         assert state is not None  # noqa: S101 - a repeat names a stream that exists
         return repeated(context, finished, state, events)
 
