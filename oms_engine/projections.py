@@ -15,12 +15,12 @@ from typing import Any
 
 from pydantic import Field
 
-from oms_engine.domain.catalogue import violation
+from oms_engine.domain.catalogue import refused_value
 from oms_engine.domain.decider.streams import fold_stream
 from oms_engine.domain.events import StoredEvent
 from oms_engine.domain.model import StreamState
 from oms_engine.domain.rules.envelope import ID_FORM
-from oms_engine.errors import Refused, StoreError, problem_of, shown
+from oms_engine.errors import Refused, StoreError, shown
 from oms_engine.record import Record, instant_text
 from oms_engine.storage import checkpoints
 from oms_engine.storage.checkpoints import Parked
@@ -327,7 +327,7 @@ class Projections:
         connection = self._store.connection
         with self._store.writing():
             if not own.layout.stands(connection):
-                raise _refused(
+                raise refused_value(
                     "name", f"the tables of projection {shown(own.name)} have another form; rebuild it first"
                 )
             position = checkpoints.position_of(connection, own.name)
@@ -384,7 +384,7 @@ class Projections:
             waiting = checkpoints.parked(connection, name)
         if stream_id and stream_id not in waiting:
             known = ", ".join(waiting) or "none"
-            raise _refused(
+            raise refused_value(
                 "stream", f"stream {shown(stream_id)} does not wait in {shown(name)}; waiting: {known[:500]}"
             )
         tried = [stream_id] if stream_id else list(waiting)
@@ -420,11 +420,11 @@ class Projections:
         with self._store.reading() as connection:
             elsewhere = name in checkpoints.known(connection)
         if elsewhere:
-            raise _refused(
+            raise refused_value(
                 "name", f"projection {shown(name)} belongs to a program; only an engine that added it can do it"
             )
         known = ", ".join((READ_MODEL, *sorted(self._own)))
-        raise _refused("name", f"projection {shown(name)} is unknown; use one of {known}")
+        raise refused_value("name", f"projection {shown(name)} is unknown; use one of {known}")
 
 
 class _Follower(threading.Thread):
@@ -455,7 +455,3 @@ class _Follower(threading.Thread):
 
 def _told(parked: Parked) -> ParkedStream:
     return ParkedStream.model_construct(**parked._asdict())
-
-
-def _refused(field: str, message: str) -> Refused:
-    return Refused(problem_of([violation("ENV-06", "OMS-VAL-004", field, message)]))

@@ -3,7 +3,7 @@
 from urllib.parse import parse_qsl, unquote
 
 from knowledge_base import InvalidArgument, Reading
-from oms_engine.domain.catalogue import violation
+from oms_engine.domain.catalogue import refused_value, violation
 from oms_engine.errors import Refused, problem_of, shown
 from oms_mcp.seam import Backend, compact, without_paths
 from oms_mcp.shapes import Wire, all_settings_wire, history_wire, moment_wire, seen_at, whole_order_wire
@@ -33,11 +33,11 @@ def open_address(backend: Backend, address: str, anchor: str = "", *, offset: in
     if address.startswith("kb://"):
         path, own_anchor = kb_parts(address)
         if anchor and not path:
-            raise _nowhere("anchor", f"{shown(address)} has no sections; leave anchor out")
+            raise refused_value("anchor", f"{shown(address)} has no sections; leave anchor out")
         require_one_anchor(own_anchor, anchor)
         return backend.library.read(path, own_anchor or anchor, offset=offset, limit=limit)
     if anchor:
-        raise _nowhere("anchor", f"{shown(address)} has no sections; leave anchor out")
+        raise refused_value("anchor", f"{shown(address)} has no sections; leave anchor out")
     return _page(address, compact(open_json(backend, address)), offset, limit)
 
 
@@ -59,7 +59,7 @@ def open_json(backend: Backend, address: str) -> Wire:
             return events_json(backend, unquote(order_id))
         if not part and [name for name, _ in asked] in ([], ["as_of"]):
             return order_json(backend, unquote(order_id), asked[0][1] if asked else "")
-    raise _nowhere("path", f"{shown(address)} leads nowhere; addresses are {_EXAMPLES}")
+    raise refused_value("path", f"{shown(address)} leads nowhere; addresses are {_EXAMPLES}")
 
 
 def order_json(backend: Backend, order_id: str, as_of: str = "") -> Wire:
@@ -104,11 +104,13 @@ def kb_parts(address: str) -> tuple[str, str]:
     path, _, query = head.partition("?")
     asked = parse_qsl(query, keep_blank_values=True)
     if any(name != "anchor" for name, _ in asked) or len(asked) > 1:
-        raise _nowhere("path", f"{shown(address)} asks for something else than one anchor; addresses are {_EXAMPLES}")
+        raise refused_value(
+            "path", f"{shown(address)} asks for something else than one anchor; addresses are {_EXAMPLES}"
+        )
     if not path:
-        raise _nowhere("path", f"{shown(address)} names no document; addresses are {_EXAMPLES}")
+        raise refused_value("path", f"{shown(address)} names no document; addresses are {_EXAMPLES}")
     if path == "index" and (fragment or asked):
-        raise _nowhere("path", f"{shown(address)} has no sections; addresses are {_EXAMPLES}")
+        raise refused_value("path", f"{shown(address)} has no sections; addresses are {_EXAMPLES}")
     own_anchor, fragment = (asked[0][1] if asked else ""), unquote(fragment)
     require_one_anchor(own_anchor, fragment)
     return "" if path == "index" else unquote(path), own_anchor or fragment
@@ -119,10 +121,6 @@ def require_one_anchor(own_anchor: str, anchor: str) -> None:
     if own_anchor and anchor and own_anchor != anchor:
         message = f"path already names the section {shown(own_anchor)}, and anchor another; send one of the two"
         raise Refused(problem_of([violation("ENV-10", "OMS-VAL-001", "anchor", message)]))
-
-
-def _nowhere(field: str, message: str) -> Refused:
-    return Refused(problem_of([violation("ENV-06", "OMS-VAL-004", field, message)]))
 
 
 def _page(address: str, text: str, offset: int, limit: int) -> Reading:

@@ -3,6 +3,7 @@
 The order of this table is the order of the catalogue: of several violations the first one gives the error code.
 """
 
+from oms_engine.errors import Refused, problem_of
 from oms_engine.framework.validation import Violation
 from oms_engine.record import anchor
 
@@ -209,6 +210,11 @@ def violation(rule_id: str, code: str, field: str, message: str) -> Violation:
     """A violation of a rule of the catalogue."""
     name = field[:64].encode("ascii", "backslashreplace").decode()
     return Violation(rule_id=rule_id, field=name, message=message, code=code, citation=citation(rule_id))
+
+
+def refused_value(field: str, message: str, code: str = "OMS-VAL-004") -> Refused:
+    """The refusal of a value that cannot be (ENV-06)."""
+    return Refused(problem_of([violation("ENV-06", code, field, message)]))
 
 
 def in_catalogue_order(violations: list[Violation]) -> list[Violation]:

@@ -13,9 +13,9 @@ from typing import Any, BinaryIO, NamedTuple
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from oms_engine.domain.catalogue import violation
+from oms_engine.domain.catalogue import refused_value
 from oms_engine.domain.events import EVENTS
-from oms_engine.errors import Refused, StoreUnavailable, problem_of, shown
+from oms_engine.errors import Refused, StoreUnavailable, shown
 from oms_engine.record import Record, instant_text, is_unicode, parse_instant
 from oms_engine.storage import chain, sealing
 from oms_engine.storage.chain import START, chained_from, head, link
@@ -382,5 +382,4 @@ class _Reader:
         raise self._refused(name, f"{shown(value)} is no {_NAMES[type_]}")
 
     def _refused(self, field: str, why: str) -> Refused:
-        message = f"line {self._number}, field {shown(field)}: {why}; nothing was imported"
-        return Refused(problem_of([violation("ENV-06", "OMS-VAL-004", field, message)]))
+        return refused_value(field, f"line {self._number}, field {shown(field)}: {why}; nothing was imported")

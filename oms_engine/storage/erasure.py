@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from oms_engine.domain.catalogue import violation
+from oms_engine.domain.catalogue import refused_value, violation
 from oms_engine.domain.events import (
     PRIVACY_STREAM,
     SETTINGS_STREAM,
@@ -115,7 +115,7 @@ class _Found(NamedTuple):
             _require_silent(request.reason, account)
         key = connection.execute("SELECT key_id FROM account_keys WHERE account = ?", (account,)).fetchone()
         if key is None:
-            raise _refused(
+            raise refused_value(
                 "account",
                 f"nothing of account {shown(account)} is kept here, or it was erased already; nothing was changed",
             )
@@ -136,12 +136,12 @@ def _require_sealed(connection: sqlite3.Connection, account: str) -> None:
         "--set store.personalData=sealed, which seals everything on the way, and erase there"
     )
     if first is None:
-        raise _refused(
+        raise refused_value(
             "account", f"personal data stands in plain in this store, so none of it can be erased; {way_out}"
         )
     plain = _plain(connection, account, first)
     if plain:
-        raise _refused(
+        raise refused_value(
             "account",
             f"{plain} events before position {first}, where sealing began, name account {shown(account)} in plain; "
             f"{way_out}",
@@ -164,7 +164,7 @@ def _plain(connection: sqlite3.Connection, account: str, first: int) -> int:
 def _require_silent(reason: str, account: str) -> None:
     """The reason is kept for ever, so it must not say what is erased."""
     if re.search(rf"(?<!\w){re.escape(account)}(?!\w)", reason, re.IGNORECASE):
-        raise _refused("reason", "the reason names the account, and it is kept; say why without saying who")
+        raise refused_value("reason", "the reason names the account, and it is kept; say why without saying who")
 
 
 def _require_ended(open_orders: Sequence[str]) -> None:
@@ -237,7 +237,3 @@ def _write_rows_anew(connection: sqlite3.Connection, streams: Sequence[str]) -> 
                 f"the rows of {shown(failed[0].stream_id)} cannot be written anew, so nothing was erased; "
                 "run oms verify, repair what it finds, then erase again"
             )
-
-
-def _refused(field: str, message: str) -> Refused:
-    return Refused(problem_of([violation("ENV-06", "OMS-VAL-004", field, message)]))

@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from pydantic import Field
 
-from oms_engine.domain.catalogue import violation
+from oms_engine.domain.catalogue import refused_value
 from oms_engine.domain.events import StoredEvent
 from oms_engine.domain.messages import Message, messages_of
 from oms_engine.domain.model import StreamState
-from oms_engine.errors import Refused, problem_of, shown
+from oms_engine.errors import Refused, shown
 from oms_engine.record import Instant, Record, instant_text, is_unicode
 from oms_engine.storage.event_store import EventStore
 
@@ -377,11 +377,6 @@ def _parked_where(ids: Sequence[int], sink: str, key: str) -> tuple[str, list[ob
             words.append(f"{column} = ?")
             values.append(value)
     return " AND ".join(words), values
-
-
-def refused_value(field: str, message: str, code: str = "OMS-VAL-004") -> Refused:
-    """The refusal of a value that cannot be."""
-    return Refused(problem_of([violation("ENV-06", code, field, message)]))
 
 
 def checked_reason(reason: str) -> str:

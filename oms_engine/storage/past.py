@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, NoReturn
 
 from pydantic_core import PydanticCustomError
 
-from oms_engine.domain.catalogue import violation
+from oms_engine.domain.catalogue import refused_value, violation
 from oms_engine.domain.events import SETTINGS_STREAM, quote_stream_of, stream_of
 from oms_engine.domain.model import OrderState, QuoteRequestState, SettingsState, StreamState
 from oms_engine.errors import Refused, problem_of, shown
@@ -293,4 +293,4 @@ def _wire(state: StreamState | None) -> dict[str, Any]:
 
 
 def _refusal(code: str, message: str) -> Refused:
-    return Refused(problem_of([violation("ENV-06", code, "as_of", message)]))
+    return refused_value("as_of", message, code)

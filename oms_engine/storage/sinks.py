@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from oms_engine.domain.catalogue import violation
+from oms_engine.domain.catalogue import refused_value, violation
 from oms_engine.domain.decider.streams import fold_stream
 from oms_engine.domain.events import StoredEvent, by_stream
 from oms_engine.domain.messages import TOPICS, messages_of
@@ -28,7 +28,6 @@ from oms_engine.storage.outbox import (
     SinkRow,
     checked_reason,
     insert,
-    refused_value,
     registered,
     require_sink,
 )

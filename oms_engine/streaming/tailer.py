@@ -8,10 +8,10 @@ import threading
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from oms_engine.domain.catalogue import violation
+from oms_engine.domain.catalogue import refused_value
 from oms_engine.domain.events import StoredEvent
 from oms_engine.domain.filters import Where, read_query
-from oms_engine.errors import Refused, problem_of, shown
+from oms_engine.errors import shown
 from oms_engine.settings import Settings
 from oms_engine.streaming.messages import ENTITY_OF
 from oms_engine.streaming.reading import Feed, Reader, Step
@@ -54,9 +54,7 @@ class Tailer:
     ) -> Subscription:
         """Begin a subscription; raises Refused where what is asked for cannot be read."""
         if topic not in ENTITY_OF:
-            raise _refused(
-                "OMS-VAL-004", "topic", f"topic {shown(topic)} is unknown; use one of {', '.join(ENTITY_OF)}"
-            )
+            raise refused_value("topic", f"topic {shown(topic)} is unknown; use one of {', '.join(ENTITY_OF)}")
         terms = Terms(topic, read_query(settings, entity=ENTITY_OF[topic], where=where), snapshot, resume_from)
         limits = Limits(settings.stream_queue, settings.stream_heartbeat_seconds, settings.cached_streams)
         feed = self._open_feed()
@@ -154,12 +152,8 @@ def _require_position(position: int | None, feed: Feed) -> None:
     if position is None:
         return
     if not isinstance(position, int) or isinstance(position, bool):
-        raise _refused("OMS-VAL-004", "resumeFrom", f"resumeFrom {shown(position)} is no position; give a whole number")
+        raise refused_value("resumeFrom", f"resumeFrom {shown(position)} is no position; give a whole number")
     last = feed.position()
     if not 0 <= position <= last:
         message = f"resumeFrom {shown(position)} is no position of this store; give 0 (all) to {last} (what comes)"
-        raise _refused("OMS-VAL-005", "resumeFrom", message)
-
-
-def _refused(code: str, field: str, message: str) -> Refused:
-    return Refused(problem_of([violation("ENV-06", code, field, message)]))
+        raise refused_value("resumeFrom", message, "OMS-VAL-005")

@@ -93,12 +93,12 @@ def _until_interrupted() -> Iterator[None]:
 def _require_known(engine: "Engine", stream: str, after: int | None, last: int) -> None:
     """Nothing is ever listed of a stream that there is not, or behind a position that is not reached."""
     from oms_engine import Refused
-    from oms_engine.domain.catalogue import violation
-    from oms_engine.errors import problem, problem_of, shown
+    from oms_engine.domain.catalogue import refused_value
+    from oms_engine.errors import problem, shown
 
     if after is not None and after > last:
         told = f"--after {after} is no position of this store; give 0 (all) to {last} (what comes)"
-        raise Refused(problem_of([violation("ENV-06", "OMS-VAL-005", "--after", told)]))
+        raise refused_value("--after", told, "OMS-VAL-005")
     if stream and stream != _SETTINGS and not engine.query(entity="event", where=[_of_stream(stream)], size=1).content:
         raise Refused(
             problem("OMS-ORDER-001", f"there is no stream {shown(stream)}: no order and no quote request is called so")

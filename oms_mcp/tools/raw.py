@@ -5,8 +5,7 @@ from typing import Annotated, Any
 from mcp_types import CallToolResult
 from pydantic import Field, StrictBool
 
-from oms_engine.domain.catalogue import violation
-from oms_engine.errors import Refused, problem_of
+from oms_engine.domain.catalogue import refused_value
 from oms_engine.executor import MAX_BATCH
 from oms_mcp.arguments import DryRun, Format, ToolSpec
 from oms_mcp.seam import Ctx, Out, answer, backend_of, session_of
@@ -43,7 +42,7 @@ async def execute_commands(
     """Carry out command envelopes in order, without asking. Each result has its own status and error."""
     if len(commands) > MAX_BATCH:
         message = f"commands has {len(commands)} elements; at most {MAX_BATCH} are accepted; send them in parts"
-        raise Refused(problem_of([violation("ENV-06", "OMS-VAL-005", "commands", message)]))
+        raise refused_value("commands", message, "OMS-VAL-005")
     backend = backend_of(ctx)
     batch = backend.engine.execute_many(commands, atomic=atomic, dry_run=dry_run, session_id=session_of(ctx))
     wire = batch_wire(backend.engine, batch, commands, response_format)
