@@ -2,21 +2,21 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
-
-from pydantic_core import PydanticCustomError
 
 from oms_engine.domain.commands import CommandResult
 from oms_engine.domain.events import StoredEvent
 from oms_engine.domain.lifecycle import TransitionCheck
 from oms_engine.domain.model import Order
-from oms_engine.domain.quantities import round_half_up
 from oms_engine.engine import Engine
 from oms_engine.errors import Problem, Refused, ScenarioError, shown
-from oms_engine.record import Record, instant_text, parse_decimal, parse_instant
+from oms_engine.record import Instant, Record
 from oms_engine.settings import Settings
+from oms_engine.simulation.comparing import Difference, compare, named
+from oms_engine.simulation.ids import CountedIds
+from oms_engine.simulation.moves import Moved, moves
 from oms_engine.simulation.scenario import Scenario, Step
 
 TICK = timedelta(milliseconds=1)
@@ -30,31 +30,18 @@ _ID_FIELDS = {
     "quote_request": "quoteReqId",
     "event": "position",
 }
-_AVERAGE_DIGITS = (4, 8)
-
-
-class Difference(Record):
-    """Where the engine did not do what the scenario expects; a side that is absent is left out on the wire.
-
-    `note` is what the engine said about it, when it refused something.
-    """
-
-    place: str
-    line: int
-    field: str
-    expected: Any = None
-    actual: Any = None
-    note: str | None = None
 
 
 class StepRun(Record):
     """What a step did: the answer to its command, question or check, and how it differs from what was expected.
 
-    A question answers with `page`, or with `error` when it was refused.
+    It happened `at` a time of the scenario, and a command `moved` what is listed. A question answers with `page`, or
+    with `error` when it was refused.
     """
 
     place: str
     line: int
+    at: Instant | None = None
     do: dict[str, Any] | None = None
     query: dict[str, Any] | None = None
     check: dict[str, Any] | None = None
@@ -62,6 +49,7 @@ class StepRun(Record):
     page: dict[str, Any] | None = None
     checked: TransitionCheck | None = None
     error: Problem | None = None
+    moved: tuple[Moved, ...] | None = None
     differences: tuple[Difference, ...] = ()
 
 
@@ -82,19 +70,27 @@ class ScenarioRun(Record):
     differences: tuple[Difference, ...]
 
 
-class _Script:
-    """The clock and the ids of a scenario's own engine: nothing in them is left to chance."""
+class Script:
+    """A clock that moves a millisecond with each command, and ids that are counted: nothing is left to chance.
 
-    def __init__(self, now: datetime) -> None:
+    Args:
+        now: The time at the start.
+        mark: Stands in each id, so that none is taken already: `ORD-mark1`.
+        forward: The clock goes on only, as it must where something happened before the scenario.
+    """
+
+    def __init__(self, now: datetime, *, mark: str = "", forward: bool = False) -> None:
         self.now = now
-        self._ids: Counter[str] = Counter()
+        self._forward = forward
+        self.new_id = CountedIds(mark)
 
     def clock(self) -> datetime:
+        """The time now."""
         return self.now
 
-    def new_id(self, prefix: str) -> str:
-        self._ids[prefix] += 1
-        return f"{prefix}-{self._ids[prefix]}"
+    def set_clock(self, at: datetime) -> None:
+        """Go to a time that a step names."""
+        self.now = max(self.now, at) if self._forward else at
 
 
 def run_scenario(scenario: Scenario, engine: Engine | None = None) -> ScenarioRun:
@@ -111,11 +107,24 @@ def run_scenario(scenario: Scenario, engine: Engine | None = None) -> ScenarioRu
     """
     if engine is not None:
         require_settings(scenario, engine.settings)
-        return _Run(scenario, engine, None).finished()
-    script = _Script(scenario.clock)
+        return _to_its_end(Rehearsal(scenario, engine))
+    with staged(scenario) as rehearsal:
+        return _to_its_end(rehearsal)
+
+
+def _to_its_end(rehearsal: "Rehearsal") -> ScenarioRun:
+    for _ in rehearsal.steps():
+        pass
+    return rehearsal.outcome()
+
+
+@contextmanager
+def staged(scenario: Scenario, session_id: str = SESSION) -> Iterator["Rehearsal"]:
+    """A scenario on an engine in memory of its own, with its settings, its clock and counted ids (`ORD-1`)."""
+    script = Script(scenario.clock)
     settings = Settings.of(scenario.settings)
-    with Engine.open(settings=settings, clock=script.clock, new_id=script.new_id, session_id=SESSION) as own:
-        return _Run(scenario, own, script).finished()
+    with Engine.open(settings=settings, clock=script.clock, new_id=script.new_id, session_id=session_id) as own:
+        yield Rehearsal(scenario, own, script)
 
 
 def require_settings(scenario: Scenario, settings: Settings) -> None:
@@ -129,52 +138,65 @@ def require_settings(scenario: Scenario, settings: Settings) -> None:
             )
 
 
-class _Run:
-    """One run of a scenario against one engine."""
+class Rehearsal:
+    """A scenario that is carried out on one engine step by step: take `steps` to their end, then ask for `outcome`.
 
-    def __init__(self, scenario: Scenario, engine: Engine, script: _Script | None) -> None:
+    Args:
+        scenario: What to do.
+        engine: Where to do it, for good.
+        script: The clock of that engine, when a scenario may set it.
+
+    Attributes:
+        done: The steps that were taken, in order.
+    """
+
+    def __init__(self, scenario: Scenario, engine: Engine, script: Script | None = None) -> None:
         self.scenario = scenario
         self.engine = engine
         self.script = script
-        self.counted = _counts(engine)
-        self.compared = 0
-        self.steps: list[StepRun] = []
-        self.written: set[tuple[str, int]] = set()
+        self.done: list[StepRun] = []
+        self._counted = _counts(engine)
+        self._compared = 0
+        self._complete = False
+        self._written: dict[tuple[str, int], int] = {}
 
-    def finished(self) -> ScenarioRun:
-        complete = self._steps()
-        orders = self._touched()
-        events = [
-            event
-            for order in orders
-            for event in self.engine.history(order.order_id)
-            if (event.stream_id, event.version) in self.written
-        ]
-        differences = [found for step in self.steps for found in step.differences]
-        if complete:
+    def steps(self) -> Iterator[StepRun]:
+        """Take the steps, one at a time; they end early when the scene could not be set, as they would say nothing."""
+        for step in self.scenario.given:
+            self.done.append(self._command(step))
+            yield self.done[-1]
+            if self.done[-1].differences:
+                return
+        for step in self.scenario.steps:
+            self.done.append(self._step(step))
+            yield self.done[-1]
+        expectations = [*(step.expect for step in self.scenario.steps), *self.scenario.expect.values()]
+        self._compared = sum(named(expect) for expect in expectations if expect)
+        self._complete = True
+
+    def outcome(self) -> ScenarioRun:
+        """What the steps that were taken did, and how it differs from what was expected."""
+        differences = [found for step in self.done for found in step.differences]
+        if self._complete:
             differences += self._at_the_end()
         return ScenarioRun(
             id=self.scenario.id,
             title=self.scenario.title,
             source=self.scenario.source,
             passed=not differences,
-            compared=self.compared,
-            steps=tuple(self.steps),
-            orders=tuple(orders),
-            events=tuple(sorted(events, key=lambda event: event.position)),
+            compared=self._compared,
+            steps=tuple(self.done),
+            orders=tuple(self._touched()),
+            events=tuple(self._events()),
             differences=tuple(differences),
         )
 
-    def _steps(self) -> bool:
-        """Take the steps; False when the scene could not be set, because then they would say nothing."""
-        for step in self.scenario.given:
-            self.steps.append(self._command(step))
-            if self.steps[-1].differences:
-                return False
-        self.steps += [self._step(step) for step in self.scenario.steps]
-        expectations = [*(step.expect for step in self.scenario.steps), *self.scenario.expect.values()]
-        self.compared = sum(_named(expect) for expect in expectations if expect)
-        return True
+    def _events(self) -> list[StoredEvent]:
+        """The events that were written, and none that somebody else wrote meanwhile."""
+        if not self._written:
+            return []
+        events = self.engine.events(after=min(self._written.values()) - 1, limit=-1)
+        return [event for event in events if (event.stream_id, event.version) in self._written]
 
     def _step(self, step: Step) -> StepRun:
         if step.do is not None:
@@ -183,28 +205,31 @@ class _Run:
 
     def _command(self, step: Step) -> StepRun:
         if self.script and step.at:
-            self.script.now = step.at
-        result = self.engine.execute(step.do or {})
+            self.script.set_clock(step.at)
+        at = self.engine.now()
+        outcome = self.engine.run(step.do or {})
+        result = outcome.result
         if self.script:
             self.script.now += TICK
         if not result.duplicate:
-            self.written.update((event.stream_id, event.version) for event in result.events)
+            self._written.update(((event.stream_id, event.version), event.position or 0) for event in result.events)
         actual = result.to_wire()
         if result.error:
             actual["errorCode"] = result.error.error_code
-        found = compare(step.expect, actual, step.place, step.line)
-        return _done(step, _noted(found, result.message if result.error else None), result=result)
+        found = _noted(compare(step.expect, actual, step.place, step.line), result.error)
+        return _done(step, found, at=at, result=result, moved=tuple(moves(outcome)) or None)
 
     def _question(self, step: Step) -> StepRun:
         asked = {name: value for name, value in (step.query or {}).items() if value is not None}
         try:
             page = self.engine.query(**asked).to_wire()
         except Refused as refused:
-            return _refused(step, refused.problem)
-        id_field = _ID_FIELDS[asked.get("entity", "order")]
+            return _refused(step, refused.problem, self.engine.now())
+        id_field = id_field_of(asked)
         content = page["content"]
         actual = {"ids": [row[id_field] for row in content], "count": page["page"]["totalElements"], "rows": content}
-        return _done(step, compare(step.expect, actual, step.place, step.line), page=page)
+        found = compare(step.expect, actual, step.place, step.line)
+        return _done(step, found, at=self.engine.now(), page=page)
 
     def _check(self, step: Step) -> StepRun:
         asked = step.check or {}
@@ -212,11 +237,12 @@ class _Run:
         try:
             checked = self.engine.check(from_state=start, path=path, profile=profile)
         except Refused as refused:
-            return _refused(step, refused.problem)
-        return _done(step, compare(step.expect, checked.to_wire(), step.place, step.line), checked=checked)
+            return _refused(step, refused.problem, self.engine.now())
+        found = compare(step.expect, checked.to_wire(), step.place, step.line)
+        return _done(step, found, at=self.engine.now(), checked=checked)
 
     def _touched(self) -> list[Order]:
-        streams = sorted(stream for stream, _ in self.written if stream.startswith("order-"))
+        streams = sorted(stream for stream, _ in self._written if stream.startswith("order-"))
         ids = dict.fromkeys(stream.removeprefix("order-") for stream in streams)
         orders = (self._order(order_id) for order_id in ids)
         return sorted((order for order in orders if order), key=lambda order: order.id)
@@ -229,9 +255,12 @@ class _Run:
             yield from compare(fields, order.to_wire() if order else None, f"order {order_id}", line)
         for order_id, types in (expect.get("events") or {}).items():
             yield from compare({"events": types}, {"events": self._types(order_id)}, f"order {order_id}", line)
+        yield from compare(expect.get("counts") or {}, self.added(), "counts", line)
+
+    def added(self) -> dict[str, int]:
+        """How many orders, executions, events and messages came into being since the start."""
         now = _counts(self.engine)
-        added = {name: now[name] - self.counted[name] for name in now}
-        yield from compare(expect.get("counts") or {}, added, "counts", line)
+        return {name: now[name] - self._counted[name] for name in now}
 
     def _types(self, order_id: str) -> list[str]:
         return [event.type for event in self.engine.history(order_id)] if self._order(order_id) else []
@@ -241,6 +270,11 @@ class _Run:
             return self.engine.find(order_id)
         except Refused:
             return None
+
+
+def id_field_of(asked: Mapping[str, Any]) -> str:
+    """The field by which a question names its rows."""
+    return _ID_FIELDS[asked.get("entity") or "order"]
 
 
 def _counts(engine: Engine) -> Counter[str]:
@@ -259,56 +293,14 @@ def _done(step: Step, differences: Iterable[Difference], **answer: Any) -> StepR
     )
 
 
-def _refused(step: Step, problem: Problem) -> StepRun:
+def _refused(step: Step, problem: Problem, at: datetime) -> StepRun:
     found = Difference(
         place=step.place, line=step.line, field="errorCode", actual=problem.error_code, note=problem.detail
     )
-    return _done(step, [found], error=problem)
+    return _done(step, [found], at=at, error=problem)
 
 
-def _noted(differences: Iterable[Difference], note: str | None) -> list[Difference]:
-    """The differences; the first one says what the engine said."""
-    return [found.model_copy(update={"note": note}) if n == 0 else found for n, found in enumerate(differences)]
-
-
-def compare(expected: Any, actual: Any, place: str, line: int, field: str = "") -> Iterator[Difference]:  # noqa: ANN401 - JSON
-    """Where `actual` does not have what `expected` names; what is not named is not compared.
-
-    Objects are compared key by key, lists element by element, numbers as decimals, times as moments; null means absent.
-    """
-    if isinstance(expected, Mapping) and isinstance(actual, Mapping):
-        for name, value in expected.items():
-            yield from compare(value, actual.get(name), place, line, f"{field}.{name}" if field else name)
-    elif isinstance(expected, list) and isinstance(actual, list) and len(expected) == len(actual):
-        for index, pair in enumerate(zip(expected, actual, strict=True)):
-            yield from compare(*pair, place, line, f"{field}[{index}]")
-    elif not _same(field.rpartition(".")[2], expected, actual):
-        yield Difference(place=place, line=line, field=field, expected=expected, actual=actual)
-
-
-def _named(expected: object) -> int:
-    """How many values an expectation names; a list is one, and so is an empty object."""
-    return sum(map(_named, expected.values())) if isinstance(expected, Mapping) and expected else 1
-
-
-def _same(name: str, expected: object, actual: object) -> bool:
-    if any(value is None or isinstance(value, bool | list | Mapping) for value in (expected, actual)):
-        return expected == actual and type(expected) is type(actual)
-    for read in (parse_decimal, _moment):
-        try:
-            left, right = read(expected), read(actual)
-        except PydanticCustomError:
-            continue
-        return left == (_average(right, expected) if name == "avgPx" and isinstance(right, Decimal) else right)
-    return expected == actual
-
-
-def _moment(value: object) -> str:
-    return instant_text(parse_instant(value))
-
-
-def _average(actual: Decimal, expected: object) -> Decimal:
-    """The average with as many decimals as the expectation has, at least 4, half-up."""
-    digits = len(str(expected).partition(".")[2])
-    low, high = _AVERAGE_DIGITS
-    return round_half_up(actual, min(max(digits, low), high))
+def _noted(differences: Iterable[Difference], error: Problem | None) -> list[Difference]:
+    """The differences; the first one says what the engine said, and by which rule."""
+    told = {"note": error.detail, "rule": next((found.rule_id for found in error.violations), None)} if error else {}
+    return [found.model_copy(update=told) if n == 0 else found for n, found in enumerate(differences)]
