@@ -1,5 +1,6 @@
 """An embedded, event-sourced order management engine: commands in, events kept, questions answered."""
 
+from oms_engine.batch import Batch
 from oms_engine.domain.commands import Command, CommandResult
 from oms_engine.domain.events import StoredEvent
 from oms_engine.domain.lifecycle import TransitionCheck
@@ -15,6 +16,7 @@ from oms_engine.streaming.messages import StreamMessage
 from oms_engine.streaming.subscription import Subscription
 
 __all__ = [
+    "Batch",
     "BatchOutcome",
     "Command",
     "CommandResult",

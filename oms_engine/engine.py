@@ -2,22 +2,24 @@
 
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
+from contextlib import AbstractContextManager
+from datetime import datetime
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Self
 
+from oms_engine.batch import Batch
+from oms_engine.checking import checked_from, checked_of, following
 from oms_engine.destinations import Receive
 from oms_engine.domain.catalogue import violation
 from oms_engine.domain.commands import Command, CommandResult
-from oms_engine.domain.events import StoredEvent, stream_of
-from oms_engine.domain.filters import Where, read_query
-from oms_engine.domain.lifecycle import NextState, TransitionCheck, check_path, next_states, read_profile, read_states
+from oms_engine.domain.events import Sender, StoredEvent, stream_of
+from oms_engine.domain.filters import Where, read_group, read_query
+from oms_engine.domain.lifecycle import NextState, TransitionCheck
 from oms_engine.domain.messages import ORDER_EVENTS
 from oms_engine.domain.model import Execution, Order, OrderState, SettingsState
 from oms_engine.domain.rules.envelope import ID_FORM
-from oms_engine.domain.rules.order import obstacles
 from oms_engine.domain.rules.settings import misspelt_roles
 from oms_engine.domain.vocabulary import State
 from oms_engine.errors import Refused, SettingsError, StoreError, problem_of, shown
@@ -26,6 +28,7 @@ from oms_engine.projections import READ_MODEL, Projection, Projections, Projecti
 from oms_engine.relay import Pace, Relay, Wait
 from oms_engine.results import Outcome
 from oms_engine.settings import FIXED_AT_OPENING, Settings
+from oms_engine.storage import copies
 from oms_engine.storage.archive import Archived, export, import_archive
 from oms_engine.storage.chain import chained_from
 from oms_engine.storage.connections import MEMORY
@@ -33,17 +36,23 @@ from oms_engine.storage.copies import Backup, Compacted, backup, compact, placed
 from oms_engine.storage.erasure import Erased, Request, erase
 from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.feed import Feed
+from oms_engine.storage.fingerprint import events_hash
+from oms_engine.storage.flow import MOST_EVENTS, Flow, flow, standing
 from oms_engine.storage.outbox import Outbox, checked_reason
 from oms_engine.storage.past import Change, Moment, PastStore, changes_between, no_order, no_version
 from oms_engine.storage.projections import Progress, refill
 from oms_engine.storage.queries import (
+    Groups,
     Page,
     Tree,
     due_orders,
+    grouped,
+    order_row,
     pending_orders,
     read_tree,
     run,
 )
+from oms_engine.storage.schema import utc_now
 from oms_engine.storage.sealing import sealed_from
 from oms_engine.storage.sinks import Sinks
 from oms_engine.storage.verify import Finding, Verification, verify, verify_stream
@@ -52,11 +61,6 @@ from oms_engine.streaming.tailer import Tailer
 from oms_engine.unit_of_work import Listener, tell
 
 _WAITS = Waits()
-
-
-def utc_now() -> datetime:
-    """The time of this machine in UTC."""
-    return datetime.now(UTC)
 
 
 def random_id(prefix: str) -> str:
@@ -146,6 +150,7 @@ class Engine:
             synchronous=chosen.synchronous,
             kept=chosen.cached_streams,
             snapshot_every=held.snapshot_every,
+            now=clock,
         )
         engine = cls(store, settings=held, clock=clock, new_id=new_id, session_id=session_id, waits=waits)
         try:
@@ -266,10 +271,35 @@ class Engine:
         return self.run(command, session_id=session_id, dry_run=True).result
 
     def run(
-        self, command: Command | Mapping[str, Any], *, session_id: str | None = None, dry_run: bool = False
+        self,
+        command: Command | Mapping[str, Any],
+        *,
+        session_id: str | None = None,
+        actor: str = "",
+        client: str = "",
+        client_version: str = "",
+        dry_run: bool = False,
     ) -> Outcome:
-        """As `execute` or `preview`, with the order before and after."""
-        return self._executor.run(command, session_id=session_id, dry_run=dry_run)
+        """As `execute` or `preview`, with the order before and after.
+
+        Args:
+            command: A command or an envelope.
+            session_id: Session of the caller, for a command that names none.
+            actor: Who acts, for a command that names nobody; the client when empty, its session where there is none.
+            client: The program that the command came through, such as `desk`; events keep it beside the actor, as
+                `ann via desk 2.1`.
+            client_version: Version of that program, such as `2.1`.
+            dry_run: Everything is taken back at the end.
+        """
+        return self._executor.run(command, sender=Sender(session_id, actor, client, client_version), dry_run=dry_run)
+
+    def go_on_counting(self, other: "Engine") -> None:
+        """Count for `risk.maxCommandsPerSecond` what another engine counted, as if it had been sent to this one.
+
+        For whoever repeats elsewhere what this store has already, and goes on here. Nothing is sent to the other one
+        afterwards.
+        """
+        self._executor.go_on_counting(other._executor)  # noqa: SLF001 - an engine too
 
     def execute_many(
         self,
@@ -278,6 +308,9 @@ class Engine:
         atomic: bool = False,
         dry_run: bool = False,
         session_id: str | None = None,
+        actor: str = "",
+        client: str = "",
+        client_version: str = "",
     ) -> BatchOutcome:
         """Carry out commands in one transaction, each in a savepoint of its own.
 
@@ -286,11 +319,35 @@ class Engine:
             atomic: The first refusal ends the batch and takes everything back; otherwise a refusal takes back itself.
             dry_run: Everything is taken back at the end.
             session_id: Session of the caller.
+            actor: As for `run`.
+            client: As for `run`.
+            client_version: As for `run`.
 
         Raises:
             StoreError: The store could not be written; nothing of the batch is stored.
         """
-        return self._executor.execute_many(commands, atomic=atomic, dry_run=dry_run, session_id=session_id)
+        sender = Sender(session_id, actor, client, client_version)
+        return self._executor.execute_many(commands, atomic=atomic, dry_run=dry_run, sender=sender)
+
+    def batch(
+        self, *, session_id: str | None = None, actor: str = "", client: str = "", client_version: str = ""
+    ) -> AbstractContextManager[Batch]:
+        """A block whose commands share one transaction: each is answered at once, all are committed when it ends.
+
+        What is decided can depend on what was answered before. Listeners are told after the commit; an exception takes
+        everything back. The write lock is held meanwhile: other processes wait, so do not stay long, and await nothing.
+
+        Args:
+            session_id: Session of commands that name none.
+            actor: As for `run`.
+            client: As for `run`.
+            client_version: As for `run`.
+
+        Raises:
+            StoreError: The store could not be written; nothing of the batch is stored.
+            RuntimeError: The thread is inside a batch already; that one goes on.
+        """
+        return self._executor.batch(sender=Sender(session_id, actor, client, client_version))
 
     async def submit(self, command: Command | Mapping[str, Any], *, session_id: str | None = None) -> CommandResult:
         """As `execute`, from an event loop that goes on meanwhile; returns when the command is durable.
@@ -302,17 +359,14 @@ class Engine:
             command: A command or an envelope.
             session_id: Session of the caller, for a command that names none.
         """
-        outcome = await self._executor.submit(command, session_id=session_id)
+        outcome = await self._executor.submit(command, sender=Sender(session_id))
         return outcome.result
 
     def get(self, order_id: str) -> Order | None:
         """The order with this id, as the read model has it; None when there is none."""
         if not ID_FORM.fullmatch(order_id):
             return None
-        page = self.query(
-            where=[{"field": "orderId", "op": "in", "value": order_id}], size=1
-        )  # eq takes null as a word
-        return page.content[0] if page.content else None  # type: ignore[return-value] # the entity is order
+        return order_row(self._store, order_id)
 
     def find(self, order_id: str) -> Order:
         """The order with this id; raises Refused (OMS-ORDER-001) when there is none."""
@@ -320,6 +374,12 @@ class Engine:
         if order is None:
             raise no_order(order_id)
         return order
+
+    def order_of_request(self, session_id: str, cl_ord_id: str) -> Order | None:
+        """The order that a request of a session was about: its creation, a replace or a cancel with this clOrdId."""
+        with self._store.reading():
+            used = self._store.client_order_id(session_id, cl_ord_id)
+        return self.get(used.order_id) if used else None
 
     def executions(self, order_id: str) -> list[Execution]:
         """The executions of an order in order of booking, reversed ones included."""
@@ -388,6 +448,36 @@ class Engine:
         past._own = self._own  # noqa: SLF001 - an engine too
         return past
 
+    def copy(
+        self,
+        as_of: str = "",
+        *,
+        session_id: str = "",
+        clock: Clock | None = None,
+        progress: Progress = lambda _done, _all: None,
+    ) -> "Engine":
+        """An engine over a copy of the store in memory, to try things on; close it, and the copy is gone.
+
+        Args:
+            as_of: `p3456` a position, or ISO-8601 with an offset: the copy is of the store as it was; else as it is.
+            session_id: Session of commands that name none; that of this engine when empty.
+            clock: Gives the time of the copy; the clock of this engine when not given.
+            progress: Told how many pages were copied, and how many there are; what it raises ends the copying.
+
+        Raises:
+            Refused: OMS-VAL-004 no moment of a whole store, OMS-VAL-005 no such position, or the store is too large.
+        """
+        store = copies.in_memory(self._store, as_of, self._clock(), progress)
+        copied = Engine(
+            store,
+            settings=self._opened_with,
+            clock=clock or self._clock,
+            new_id=self._new_id,
+            session_id=session_id or self.session_id,
+        )
+        copied._own = self._own
+        return copied
+
     def tree(self, order_id: str) -> Tree:
         """The whole tree an order stands in; raises Refused (OMS-ORDER-001) when there is no such order."""
         order = self.find(order_id)
@@ -414,6 +504,14 @@ class Engine:
         """Events of all streams behind a global position, in order of position."""
         with self._store.reading():
             return self._store.events(after=after, limit=limit)
+
+    def written_by(self, command_id: str) -> list[StoredEvent]:
+        """The events of a command, in order of position; none when no command with this id was carried out."""
+        with self._store.reading():
+            recorded = self._store.command(command_id)
+            if recorded is None:
+                return []
+            return self._store.events(after=recorded.first_position - 1, up_to=recorded.last_position)
 
     def query(
         self,
@@ -443,6 +541,23 @@ class Engine:
             query = read_query(settings, entity=entity, where=where, sort=sort, page=page, size=size, cursor=cursor)
             return run(self._store, query)
 
+    def groups(self, field: str, *, entity: str = "order", where: Where = (), size: int | str | None = None) -> Groups:
+        """Count what meets the conditions by a field, and add quantities up: orders by state, fills by symbol.
+
+        Args:
+            field: The field whose values make the groups.
+            entity: As for `query`.
+            where: As for `query`.
+            size: How many groups at most; those with the most rows come first.
+
+        Raises:
+            Refused: OMS-VAL-004 with every part of the question that cannot be read, and the valid choices.
+        """
+        with self._store.reading():
+            settings = self._settings_now(self._store.settings())
+            query = read_query(settings, entity=entity, where=where, size=size)
+            return grouped(self._store, query, read_group(query.entity, field))
+
     def check(
         self,
         *,
@@ -465,42 +580,14 @@ class Engine:
         if order_id and from_state:
             message = "order_id and from_state both name a start; give one of them"
             raise Refused(problem_of([violation("ENV-10", "OMS-VAL-001", "from_state", message)]))
-        order = self.find(order_id) if order_id else None
-        start = order.state if order else None
-        if from_state:
-            start = read_states([from_state])[0]
-        chosen = read_profile(profile or self.settings.lifecycle_profile)
-        steps = read_states(path)
-        checked = check_path(chosen, start, steps)
-        return self._checked_with_facts(checked, order, steps) if order else checked
-
-    def _checked_with_facts(self, checked: TransitionCheck, order: Order, steps: Sequence[State]) -> TransitionCheck:
-        """The lifecycle's answer, corrected by what the order's own facts forbid as the first step."""
-        forbidden = obstacles(order, self._clock())
-        first = steps[0] if len(checked.path) > 1 else None
-        if first in forbidden:
-            return TransitionCheck(
-                valid=False,
-                path=(order.state,),
-                failed_from=order.state,
-                failed_to=first,
-                final_state=order.state,
-                error_message=f"{first} was refused after {order.state}: {forbidden[first]}",
-                profile=checked.profile,
-                next_states=next_states(checked.profile, order.state, forbidden, is_parent=bool(order.place_qty)),
-            )
-        if len(checked.path) > 1:
-            return checked
-        return checked.model_copy(
-            update={
-                "next_states": next_states(checked.profile, order.state, forbidden, is_parent=bool(order.place_qty))
-            }
-        )
+        lifecycle = profile or self.settings.lifecycle_profile
+        if order_id:
+            return checked_of(self.find(order_id), path, lifecycle, self._clock())
+        return checked_from(from_state, path, lifecycle)
 
     def next_states(self, order: Order) -> tuple[NextState, ...]:
         """What can follow, by this engine's lifecycle and by the order's own facts: no rejection after a fill."""
-        forbidden = obstacles(order, self._clock())
-        return next_states(self.settings.lifecycle_profile, order.state, forbidden, is_parent=bool(order.place_qty))
+        return following(order, self.settings.lifecycle_profile, self._clock())
 
     def add_projection(self, projection: Projection, *, background: bool = False) -> None:
         """Take in tables of the program's own that follow the events; see `Projection`.
@@ -693,6 +780,59 @@ class Engine:
                 for name, table in tables.items()
             }
 
+    def noted(self, name: str) -> str:
+        """The text that a batch kept under this name; empty where there is none."""
+        return self._store.noted(name)
+
+    def events_hash(self, progress: Progress = lambda _done, _all: None) -> str:
+        """SHA-256 of the canonical JSON of the array of all events: equal where two stores have the same events.
+
+        Args:
+            progress: Told how many events were read, and how many there are.
+        """
+        with self._store.apart() as connection:
+            return events_hash(connection, progress)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the store, without a log that is not yet in the file."""
+        return int(self._store.row("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")[0])
+
+    def standing(self, where: Where = ()) -> dict[State, int]:
+        """How many orders that meet the conditions stand in each state; a state without any is 0.
+
+        Raises:
+            Refused: OMS-VAL-004, a condition cannot be read.
+        """
+        with self._store.reading() as connection:
+            settings = self._settings_now(self._store.settings())
+            return standing(connection, read_query(settings, where=where))
+
+    def flow(self, *, most_events: int = MOST_EVENTS) -> Flow:
+        """How many orders stand in each state, and how many went from one to another.
+
+        Args:
+            most_events: Only so many events, the last ones, are looked at for who went where.
+        """
+        with self._store.reading() as connection:
+            return flow(connection, most_events)
+
+    @property
+    def position(self) -> int:
+        """The position of the last event, whoever wrote it; 0 while there is none."""
+        return int(self._store.row("SELECT coalesce(max(position), 0) FROM events")[0])
+
+    def touched(self, after: int, limit: int = 500) -> list[tuple[int, str]]:
+        """Position and stream of the next events behind a position, whoever wrote them; none of them is read.
+
+        For whoever only wants to hear that something changed, and looks again every now and then.
+        """
+        with self._store.reading() as connection:
+            rows = connection.execute(
+                "SELECT position, stream_id FROM events WHERE position > ? ORDER BY position LIMIT ?", (after, limit)
+            )
+            return [(position, stream) for position, stream in rows]
+
     def follow(
         self,
         topic: str = ORDER_EVENTS,
@@ -778,6 +918,11 @@ class PastEngine(Engine):
             raise no_order(order_id, self.moment.told)
         return order
 
+    def order_of_request(self, session_id: str, cl_ord_id: str) -> Order | None:
+        """The order that a request of a session had been about; see `Engine.order_of_request`."""
+        self._store.show_rows()
+        return super().order_of_request(session_id, cl_ord_id)
+
     def tree(self, order_id: str) -> Tree:
         """The whole tree an order stood in; raises Refused (OMS-ORDER-001) when there was no such order."""
         self._store.show_rows()
@@ -787,6 +932,21 @@ class PastEngine(Engine):
         """Ask for orders, executions, allocations, quotes, requests or events as they were; see `Engine.query`."""
         self._store.show_rows()
         return super().query(**question)
+
+    def groups(self, field: str, **question: Any) -> Groups:  # noqa: ANN401 - as an engine's
+        """Count what met the conditions by a field; see `Engine.groups`."""
+        self._store.show_rows()
+        return super().groups(field, **question)
+
+    def standing(self, where: Where = ()) -> dict[State, int]:
+        """How many orders stood in each state; see `Engine.standing`."""
+        self._store.show_rows()
+        return super().standing(where)
+
+    def flow(self, *, most_events: int = MOST_EVENTS) -> Flow:
+        """How many orders stood in each state, and how many had gone from one to another; see `Engine.flow`."""
+        self._store.show_rows()
+        return super().flow(most_events=most_events)
 
     def pending_since(self, before: datetime) -> list[Order]:
         """Orders whose request was sent before this time and was not answered, oldest first."""
@@ -802,3 +962,8 @@ class PastEngine(Engine):
         """How many orders, executions and events there were."""
         self._store.show_rows()
         return super().counts()
+
+    def events_hash(self, progress: Progress = lambda _done, _all: None) -> str:
+        """The hash of the events that there were; see `Engine.events_hash`."""
+        with self._store.reading() as connection:
+            return events_hash(connection, progress)

@@ -2,13 +2,16 @@
 
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 
+from oms_engine.batch import Batch, Envelope
 from oms_engine.domain.catalogue import violation
 from oms_engine.domain.commands import Command, Draft, parse
-from oms_engine.domain.events import StoredEvent
+from oms_engine.domain.events import Sender, StoredEvent
 from oms_engine.domain.model import SettingsState
 from oms_engine.errors import StoreError, StoreUnavailable, shown
 from oms_engine.framework.orchestration import PipelineResult, TaskOrchestrator
@@ -23,6 +26,8 @@ Clock = Callable[[], datetime]
 NewId = Callable[[str], str]
 
 MAX_BATCH = 10_000
+
+_NOBODY = Sender()
 
 
 class BatchOutcome(NamedTuple):
@@ -71,17 +76,19 @@ class Executor:
         """Carry out what was submitted, and take nothing more in from many callers."""
         self._together.close()
 
-    def run(
-        self, command: Command | Mapping[str, Any], *, session_id: str | None = None, dry_run: bool = False
-    ) -> Outcome:
+    def go_on_counting(self, other: "Executor") -> None:
+        """As `Engine.go_on_counting`."""
+        self.rate = other.rate
+
+    def run(self, command: Command | Mapping[str, Any], *, sender: Sender = _NOBODY, dry_run: bool = False) -> Outcome:
         """As `Engine.run`."""
         draft = draft_of(command)
         try:
             with self._store.writing():
                 unit = UnitOfWork(self._store, self.listeners, self.rate, dry_run=dry_run)
-                return self._carry_out(draft, unit, session_id)
+                return self._carry_out(draft, unit, sender)
         except StoreError as error:
-            return self._not_stored(draft, session_id, error, dry_run=dry_run)
+            return self._not_stored(draft, sender, error, dry_run=dry_run)
 
     def execute_many(
         self,
@@ -89,60 +96,74 @@ class Executor:
         *,
         atomic: bool = False,
         dry_run: bool = False,
-        session_id: str | None = None,
+        sender: Sender = _NOBODY,
     ) -> BatchOutcome:
         """As `Engine.execute_many`."""
         drafts = [draft_of(command) for command in commands]
         if len(drafts) > MAX_BATCH:
             raise ValueError(f"a batch has at most {MAX_BATCH} commands, not {len(drafts)}; send it in parts")
         outcomes: list[Outcome] = []
-        published: list[StoredEvent] = []
-        with self._store.writing():
+        with self.batch(sender=sender, dry_run=dry_run) as batch:
             for draft in drafts:
-                outcomes.append(self._in_savepoint(draft, session_id, published, dry_run=dry_run))
+                outcomes.append(batch.run(draft))
                 if atomic and not outcomes[-1].result.ok:
+                    batch.take_back()
                     break
-            failed = atomic and bool(outcomes) and not outcomes[-1].result.ok
-            if not (failed or dry_run):
-                self._store.commit()
-        warnings = [] if failed or dry_run else tell(self.listeners, published)
-        return BatchOutcome(outcomes, len(drafts) - len(outcomes), failed, tuple(warnings))
+        return BatchOutcome(outcomes, len(drafts) - len(outcomes), batch.taken_back, batch.warnings)
 
-    async def submit(self, command: Command | Mapping[str, Any], *, session_id: str | None = None) -> Outcome:
+    @contextmanager
+    def batch(self, *, sender: Sender = _NOBODY, dry_run: bool = False) -> Iterator[Batch]:
+        """As `Engine.batch`; with `dry_run` everything is taken back at the end."""
+        batch = Batch(partial(self._in_savepoint, dry_run=dry_run), sender, self._store.note)
+        with self._store.writing():
+            try:
+                yield batch
+            finally:
+                batch.end()
+            batch.require_sound()
+            stored = not (batch.taken_back or dry_run)
+            if stored:
+                self._store.commit()
+        if stored and batch.published:
+            batch.warnings = tuple(tell(self.listeners, batch.published))
+
+    async def submit(self, command: Command | Mapping[str, Any], *, sender: Sender = _NOBODY) -> Outcome:
         """As `Engine.submit`, with the order before and after."""
-        asked = (draft_of(command), session_id)
+        self._store.require_not_writing()
+        asked = (draft_of(command), sender)
         try:
             return await self._together.submit(asked)
         except Closed:
             return self._not_stored(*asked, StoreUnavailable("the engine is closed; open the store again"))
 
-    def _write_together(self, asked: Sequence[tuple[Draft, str | None]]) -> list[Outcome]:
+    def _write_together(self, asked: Sequence[tuple[Draft, Sender]]) -> list[Outcome]:
         """Carry out commands of several callers in one transaction; where it cannot be written, each is told."""
         published: list[StoredEvent] = []
         try:
             with self._store.writing():
-                outcomes = [self._in_savepoint(draft, session_id, published) for draft, session_id in asked]
+                outcomes = [self._in_savepoint(draft, sender, published) for draft, sender in asked]
                 if published:
                     self._store.commit()
         except StoreError as error:
-            return [self._not_stored(draft, session_id, error) for draft, session_id in asked]
+            return [self._not_stored(draft, sender, error) for draft, sender in asked]
         tell(self.listeners, published)
         return outcomes
 
     def _in_savepoint(
-        self, draft: Draft, session_id: str | None, published: list[StoredEvent], *, dry_run: bool = False
+        self, command: Envelope, sender: Sender, published: list[StoredEvent], *, dry_run: bool = False
     ) -> Outcome:
+        draft = draft_of(command)
         with self._store.savepoint():
             unit = UnitOfWork(self._store, [published.extend], self.rate, dry_run=dry_run, nested=True)
-            return self._carry_out(draft, unit, session_id)
+            return self._carry_out(draft, unit, sender)
 
-    def _not_stored(self, draft: Draft, session_id: str | None, error: StoreError, *, dry_run: bool = False) -> Outcome:
+    def _not_stored(self, draft: Draft, sender: Sender, error: StoreError, *, dry_run: bool = False) -> Outcome:
         unit = UnitOfWork(self._store, (), self.rate, dry_run=dry_run)
-        failed = self._context(draft, unit, session_id, SettingsState())
+        failed = self._context(draft, unit, sender, SettingsState())
         return Outcome(store_failed(failed, error), None, None, dry_run)
 
-    def _carry_out(self, draft: Draft, unit: UnitOfWork, session_id: str | None) -> Outcome:
-        context = self._context(draft, unit, session_id, self._store.settings())
+    def _carry_out(self, draft: Draft, unit: UnitOfWork, sender: Sender) -> Outcome:
+        context = self._context(draft, unit, sender, self._store.settings())
         unit.begin(context)
         finished = self._orchestrator.run(PIPELINE, context)
         if not finished.success:
@@ -150,9 +171,7 @@ class Executor:
             return refused(context, finished)
         return self._repeated(context, finished) if context.repeat else accepted(context, finished)
 
-    def _context(
-        self, draft: Draft, unit: UnitOfWork, session_id: str | None, changed: SettingsState
-    ) -> OrderTaskContext:
+    def _context(self, draft: Draft, unit: UnitOfWork, sender: Sender, changed: SettingsState) -> OrderTaskContext:
         return OrderTaskContext(
             draft,
             settings=self._settings(changed),
@@ -160,7 +179,7 @@ class Executor:
             ledger=unit,
             now=self._store.not_before(self._clock()),
             new_id=self._new_id,
-            session_id=self._session_id if session_id is None else session_id,
+            sender=sender._replace(session_id=self._session_id) if sender.session_id is None else sender,
             dry_run=unit.dry_run,
         )
 
@@ -191,8 +210,10 @@ def _raise_what_sqlite_said(finished: PipelineResult) -> None:
             raise task.exception
 
 
-def draft_of(command: Command | Mapping[str, Any]) -> Draft:
+def draft_of(command: Envelope) -> Draft:
     """What could be read of a command or an envelope."""
+    if isinstance(command, Draft):
+        return command
     if isinstance(command, Command):
         return Draft(command.type, command)
     if isinstance(command, Mapping):

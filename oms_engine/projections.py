@@ -27,8 +27,8 @@ from oms_engine.storage.checkpoints import Parked
 from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.layout import BESIDE, FORMER, Layout, layout_of
 from oms_engine.storage.projections import Progress
-from oms_engine.storage.rebuilding import ReadModel, Stream, Target, failed, load, rebuild
-from oms_engine.storage.rows import SELECT_EVENTS
+from oms_engine.storage.rebuilding import ReadModel, Stream, failed, load, rebuild
+from oms_engine.storage.rows import SELECT_EVENTS, WHOLE
 from oms_engine.storage.schema import OUR_TABLES
 
 READ_MODEL = ReadModel.name
@@ -148,6 +148,8 @@ class _Own:
 
     indexes_last = False
 
+    reading = WHOLE
+
     def __init__(self, projection: Projection) -> None:
         self.projection = projection
         self.name = projection.name
@@ -159,11 +161,13 @@ class _Own:
         """The names of the tables as SQLite compares them."""
         return [name.lower() for name in self.layout.names]
 
-    def prepared(self, prefix: str, streams: Iterable[Stream]) -> "_PreparedStreams":
+    def prepared(self, prefix: str, streams: Iterable[Stream[StoredEvent]]) -> "_PreparedStreams":
         """Whole streams, to be applied."""
         return _PreparedStreams(self, prefix, list(streams))
 
-    def deliver_whole(self, connection: sqlite3.Connection, prefix: str, streams: Sequence[Stream]) -> list[Parked]:
+    def deliver_whole(
+        self, connection: sqlite3.Connection, prefix: str, streams: Sequence[Stream[StoredEvent]]
+    ) -> list[Parked]:
         """Apply streams from their beginning; returns those that failed."""
         tables = self._tables(connection, prefix)
         found = (self._deliver(connection, tables, stream, None) for stream in streams)
@@ -191,7 +195,7 @@ class _Own:
             before = self._before(store, stream_id, rows[0][2])
         except StoreError as error:
             return failed(stream_id, rows[0][0], error)
-        stream, unreadable = load(store.connection, rows, before)
+        stream, unreadable = load(store.connection, rows, WHOLE, before)
         parked = self._deliver(store.connection, tables, stream, before) if stream else None
         if stream and not parked:
             self._remember(stream_id, stream.state)
@@ -215,7 +219,7 @@ class _Own:
         self._states.clear()
 
     def _deliver(
-        self, connection: sqlite3.Connection, tables: Tables, stream: Stream, state: StreamState | None
+        self, connection: sqlite3.Connection, tables: Tables, stream: Stream[StoredEvent], state: StreamState | None
     ) -> Parked | None:
         """Apply the events of a stream together; when that fails one by one, to find the one that does."""
         if self._attempt(connection, tables, stream) is None:
@@ -228,7 +232,7 @@ class _Own:
                 return failed(stream.stream_id, event.position, error)
         return None
 
-    def _attempt(self, connection: sqlite3.Connection, tables: Tables, stream: Stream) -> Exception | None:
+    def _attempt(self, connection: sqlite3.Connection, tables: Tables, stream: Stream[StoredEvent]) -> Exception | None:
         """Apply events, or take back what was written of them; returns what was raised."""
         connection.execute("SAVEPOINT applied")
         try:
@@ -246,7 +250,7 @@ class _Own:
 class _PreparedStreams:
     """Streams that were read and folded, and wait to be applied."""
 
-    def __init__(self, own: _Own, prefix: str, streams: Sequence[Stream]) -> None:
+    def __init__(self, own: _Own, prefix: str, streams: Sequence[Stream[StoredEvent]]) -> None:
         self._own, self._prefix, self._streams = own, prefix, streams
 
     def write(self, connection: sqlite3.Connection) -> list[Parked]:
@@ -370,8 +374,9 @@ class Projections:
             Refused: There is no such projection here.
             StoreBusy: Another rebuild of it has begun meanwhile.
         """
-        target: Target = ReadModel() if name == READ_MODEL else _Own(self._found(name).projection)
-        return rebuild(self._store, target, self._now, progress)
+        if name == READ_MODEL:
+            return rebuild(self._store, ReadModel(), self._now, progress)
+        return rebuild(self._store, _Own(self._found(name).projection), self._now, progress)
 
     def retry(self, name: str, stream_id: str = "") -> RetryResult:
         """Apply what waits, in order, each stream in a transaction of its own.

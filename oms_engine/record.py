@@ -3,12 +3,13 @@
 import hashlib
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Annotated, Any, ClassVar, Self
 
+import msgspec
 from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, StrictBool, StrictInt, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
@@ -30,8 +31,9 @@ _MAX_INSTANT_LENGTH = 40
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
 
 
+@lru_cache(maxsize=4_096)
 def plain(value: Decimal) -> str:
-    """The decimal as text: no exponent, no trailing zeros, no negative zero."""
+    """The decimal as text: no exponent, no trailing zeros, no negative zero; equal values have equal texts."""
     text = format(value, "f")
     if "." in text:
         text = text.rstrip("0").rstrip(".")
@@ -81,7 +83,8 @@ def _from_json_number(value: float) -> Decimal:
 @lru_cache(maxsize=256)
 def instant_text(value: datetime) -> str:
     """The instant as ISO-8601 in UTC with microseconds and Z; texts sort as the instants do."""
-    return value.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
+    in_utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return in_utc.isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_instant(value: object) -> datetime:
@@ -93,6 +96,8 @@ def parse_instant(value: object) -> datetime:
             value = None
     if not isinstance(value, datetime):
         raise PydanticCustomError("instant_form", "is no ISO-8601 instant; write one such as '2026-01-02T09:30:00Z'")
+    if value.tzinfo is UTC:
+        return value
     if value.tzinfo is None:
         raise PydanticCustomError("instant_offset", "has no offset from UTC; add 'Z' or one such as '+01:00'")
     try:
@@ -141,7 +146,12 @@ Flag = StrictBool
 Whole = StrictInt
 
 
-_SET = object.__setattr__
+_NEW = object.__new__
+_SET_VALUES, _SET_NAMES, _SET_EXTRA, _SET_PRIVATE = (
+    BaseModel.__dict__[slot].__set__
+    for slot in ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+)
+"""What a record is made of without a look at it: each slot that pydantic gives a model is set directly."""
 
 
 class Record(BaseModel):
@@ -185,12 +195,16 @@ class Record(BaseModel):
     @classmethod
     def made(cls, values: dict[str, Any]) -> Self:
         """As `of`, from a dict that names every field in its order and belongs to the record from now on."""
-        record = cls.__new__(cls)
-        _SET(record, "__dict__", values)
-        _SET(record, "__pydantic_fields_set__", cls._names)
-        _SET(record, "__pydantic_extra__", None)
-        _SET(record, "__pydantic_private__", None)
+        record = _NEW(cls)
+        _SET_VALUES(record, values)
+        _SET_NAMES(record, cls._names)
+        _SET_EXTRA(record, None)
+        _SET_PRIVATE(record, None)
         return record
+
+    def as_dict(self) -> dict[str, Any]:
+        """The values by name, in the order of the fields; it belongs to the record and is not changed."""
+        return self.__dict__
 
     def but(self, **changes: Any) -> Self:  # noqa: ANN401 - as above
         """The same record with other values in some fields, which are not checked either."""
@@ -213,6 +227,43 @@ def canonical_json(value: object) -> str:
 def digest(values: Mapping[str, object]) -> str:
     """A hash of values: equal ones have the same, whatever the order of their names and whether null is written out."""
     return hashlib.sha256(_CANONICAL.encode(_without_nulls(values)).encode()).hexdigest()[:32]
+
+
+class Hashed:
+    """What of a record is hashed, as `digest` hashes it: plain values, none of which holds others.
+
+    Args:
+        record: The record.
+        names: Its fields that count.
+    """
+
+    def __init__(self, record: type[Record], names: Iterable[str]) -> None:
+        kinds = {name: str(record.model_fields[name].annotation) for name in sorted(names)}
+        self._writers = {
+            name: next((write for kind, write in _AS_TEXT.items() if kind in annotation), None)
+            for name, annotation in kinds.items()
+        }
+
+    def digest(self, values: Mapping[str, Any]) -> str:
+        """The hash of these values."""
+        given = {
+            name: value if write is None else write(value)
+            for name, write in self._writers.items()
+            if (value := values[name]) is not None
+        }
+        text = _ENCODE(given)
+        if text.isascii() and b"\x7f" not in text:  # the two spell all else in different ways
+            return hashlib.sha256(text).hexdigest()[:32]
+        return digest(given)
+
+
+_ENCODE = msgspec.json.Encoder().encode
+_AS_TEXT: Mapping[str, Callable[[Any], str]] = {
+    "decimal.Decimal": plain,
+    "datetime.datetime": instant_text,
+    "datetime.date": date.isoformat,
+}
+"""Name of a type, as an annotation has it -> how its values are written."""
 
 
 def _hashed(value: object) -> object:

@@ -20,7 +20,7 @@ from oms_engine.domain.decider.book import Book, NewId, Stamp
 from oms_engine.domain.decider.decisions import decide
 from oms_engine.domain.decider.invariants import broken_invariants
 from oms_engine.domain.decider.order import asked_hash
-from oms_engine.domain.events import StoredEvent, stream_of
+from oms_engine.domain.events import Sender, StoredEvent, stream_of
 from oms_engine.domain.lifecycle import MACHINES
 from oms_engine.domain.model import SettingsState, StreamState
 from oms_engine.domain.rules import execution, group, order, quote, replace, risk, settings
@@ -146,7 +146,7 @@ class OrderTaskContext(TaskContext):
         ledger: Ledger,
         now: datetime,
         new_id: NewId,
-        session_id: str,
+        sender: Sender,
         dry_run: bool,
     ) -> None:
         command = draft.command
@@ -162,8 +162,10 @@ class OrderTaskContext(TaskContext):
         self.ledger = ledger
         self.now = now
         self.new_id = new_id
-        self.session_id = (command and command.session_id) or session_id
-        self.actor = (command and command.actor) or self.session_id
+        self.session_id = (command and command.session_id) or sender.session_id or ""
+        named = command.actor if command else None
+        self.actor = named or sender.actor or sender.client or self.session_id
+        self.signature = sender.signed(named, self.session_id)
         correlation = command.correlation_id if command else None
         self.correlation_id = correlation if correlation and len(correlation) <= MAX_SHORT_TEXT else self.command_id
         self.dry_run = dry_run
@@ -406,7 +408,7 @@ def _stamp(context: OrderTaskContext) -> Stamp:
         command_id=context.command_id,
         correlation_id=context.correlation_id,
         causation_id=causation or context.command_id,
-        actor=context.actor,
+        actor=context.signature,
         recorded_at=context.now,
     )
 

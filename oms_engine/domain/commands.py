@@ -571,7 +571,9 @@ def _malformed_value(name: str, details: ErrorDetails) -> Violation:
     given = shown(details["input"])
     if details["type"] == "enum":
         valid = str(details["ctx"]["expected"]).replace("'", "").replace(" or ", ", ")
-        return violation("ORD-21", "OMS-VAL-004", name, f"{name} {given} is unknown; use one of {valid}")
+        near = difflib.get_close_matches(str(details["input"])[:64].upper(), valid.split(", "), n=1, cutoff=_NEAR)
+        hint = f"did you mean {near[0]}? " if near else ""
+        return violation("ORD-21", "OMS-VAL-004", name, f"{name} {given} is unknown; {hint}use one of {valid}")
     return violation("ENV-06", "OMS-VAL-004", name, f"{name} {given} {_why(details)}")
 
 

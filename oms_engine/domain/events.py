@@ -1,7 +1,8 @@
 """What happened? The events of an order: facts and deltas, never a full object."""
 
+import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import Field, SerializeAsAny
 
@@ -382,12 +383,47 @@ class StoredEvent(Record):
     command_id: str = Field(description="command that wrote the event")
     correlation_id: str = Field(description="correlation id of the command")
     causation_id: str = Field(description="what caused the event: the command, or what the command named")
-    actor: str = Field(description="who acted")
+    actor: str = Field(description="who acted, and through which client where that is another: `ann via desk 2.1`")
     recorded_at: Instant = Field(description="when the event was recorded")
 
     def to_wire(self) -> dict[str, Any]:
         """The event as JSON; null facts of the payload are left out."""
         return super().to_wire()
+
+
+VIA = " via "
+"""Stands between who acted and the client that the command came through."""
+
+_VIA_IN_CLIENT = re.compile("(?:^| )via ")
+"""What must not stand in a client, so that the last `VIA` is the one that parts it from who acted."""
+
+
+class Sender(NamedTuple):
+    """Who a command comes from, as far as it does not say so itself.
+
+    Attributes:
+        session_id: Session of a command that names none; the engine's own when None.
+        actor: Who acts where the command names nobody; the client when empty, and the session where there is none.
+        client: The program it came through.
+        client_version: Version of that program.
+    """
+
+    session_id: str | None = None
+    actor: str = ""
+    client: str = ""
+    client_version: str = ""
+
+    def signed(self, named: str | None, session_id: str) -> str:
+        """Who acts as events keep it: whom the command or the sender names, beside the client; else the client alone.
+
+        Args:
+            named: Whom the command names.
+            session_id: Session of the command.
+        """
+        program = f"{self.client} {self.client_version}".strip() if self.client else ""
+        program = _VIA_IN_CLIENT.sub(lambda found: found[0].replace(" ", "_"), program)
+        actor = named or self.actor
+        return f"{actor}{VIA}{program}" if actor and program else actor or program or session_id
 
 
 SETTINGS_STREAM = "settings"

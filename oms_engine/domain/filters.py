@@ -171,6 +171,17 @@ ENTITIES: Mapping[str, Entity] = {
 }
 
 
+SUMMED: Mapping[str, tuple[str, ...]] = {
+    "order": ("orderQty", "cumQty", "leavesQty"),
+    "execution": ("lastQty",),
+    "allocation": ("quantity",),
+    "quote": ("quantity",),
+    "quote_request": ("quantity",),
+    "event": (),
+}
+"""Entity -> the quantities that are added up when its rows are grouped; none of them is ever negative."""
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
     """One comparison; a value that can be asked of a record, and read by a compiler.
@@ -285,6 +296,16 @@ def read_query(
         warnings.append(f"size {shown(length)} is outside 1 to {settings.max_size}; {clamped} is used")
         length = clamped
     return Query(known, conditions, keys, number, length, tuple(warnings), cursor or None)
+
+
+def read_group(entity: Entity, name: str) -> QueryField:
+    """The field to group rows by; raises Refused (OMS-VAL-004) listing the valid ones."""
+    if name in entity.fields:
+        return entity.fields[name]
+    near = difflib.get_close_matches(name[:64], entity.fields, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    message = f"group_by {shown(name)} is no field of {entity.name}; {hint}valid: {', '.join(entity.fields)}"
+    raise Refused(problem_of([violation("QRY-02", "OMS-VAL-004", "group_by", message)]))
 
 
 class _QueryReader:

@@ -56,6 +56,19 @@ TARGETS: Mapping[str, State] = {
 }
 """The state that a command wants an order to get into; a fill may or may not complete one."""
 
+ENTERED_BY: Mapping[str, State] = {
+    "OrderCreated": State.NEW,
+    "OrderPlaced": State.UNACK,
+    "OrderAccepted": State.LIVE,
+    "OrderFilled": State.FILLED,
+    "OrderRejected": State.REJ,
+    "OrderCancelled": State.CXL,
+    "OrderExpired": State.EXP,
+    "OrderClosed": State.CLOSED,
+    "OrderReopened": State.LIVE,
+}
+"""Event -> the state that an order is in afterwards; no other event changes the state."""
+
 CORRECTION_COMMANDS = "ExecutionWhackCmd, ExecutionBustCmd or ExecutionCorrectCmd"
 
 

@@ -9,6 +9,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from oms_engine.domain.filters import Entity, FieldType, QueryField
@@ -60,6 +61,14 @@ _TO_SQL: Mapping[FieldType, Callable[[Any], SqlValue]] = {
     FieldType.BOOLEAN: int,
 }
 
+_OF_RECORD: Mapping[FieldType, Callable[[Any], SqlValue] | None] = {
+    **_TO_SQL,
+    FieldType.STRING: None,
+    FieldType.INTEGER: None,
+    FieldType.ENUM: attrgetter("_value_"),
+}
+"""The same for the values of a record, whose types are known; None for what stands in a column as it is."""
+
 _FROM_SQL: Mapping[FieldType, Callable[[Any], object]] = {
     FieldType.DECIMAL: from_sortable,
     FieldType.INSTANT: datetime.fromisoformat,
@@ -84,8 +93,8 @@ class RowCodec:
         self.fields = tuple(entity.fields.values())
         self.parts = dict(parts or {})
         self.columns = (*(field.attribute for field in self.fields), *self.parts)
-        self._writers: dict[str, Callable[[Any], SqlValue]] = {
-            **{field.attribute: _TO_SQL[field.type] for field in self.fields},
+        self._writers: dict[str, Callable[[Any], SqlValue] | None] = {
+            **{field.attribute: _OF_RECORD[field.type] for field in self.fields},
             **dict.fromkeys(self.parts, _json),
         }
         self._readers = tuple(
@@ -106,20 +115,26 @@ class RowCodec:
 
     def row(self, record: Record) -> tuple[SqlValue, ...]:
         """The record as a row, in the order of `columns`."""
+        values = record.__dict__
         return tuple(
-            None if (value := getattr(record, name)) is None else write(value) for name, write in self._writers.items()
+            value if (value := values[name]) is None or write is None else write(value)
+            for name, write in self._writers.items()
         )
 
     def given(self, record: Record) -> dict[str, SqlValue]:
         """The columns of a record that are not null."""
         values = record.__dict__
-        return {name: write(value) for name, write in self._writers.items() if (value := values[name]) is not None}
+        return {
+            name: value if write is None else write(value)
+            for name, write in self._writers.items()
+            if (value := values[name]) is not None
+        }
 
     def changed(self, before: Record, after: Record) -> dict[str, SqlValue]:
         """The columns in which a record differs from what it was; fields it shares with it are not even compared."""
-        was = before.__dict__
+        was, writers = before.__dict__, self._writers
         return {
-            name: None if value is None else self._writers[name](value)
+            name: value if value is None or (write := writers[name]) is None else write(value)
             for name, value in after.__dict__.items()
             if value is not was[name] and value != was[name]
         }

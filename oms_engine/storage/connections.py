@@ -8,7 +8,7 @@ from pathlib import Path
 from oms_engine.errors import StoreBusy, StoreError, StoreUnavailable, shown
 from oms_engine.storage import snapshots
 from oms_engine.storage.failures import cannot_be_written, is_about_room, meaning
-from oms_engine.storage.schema import Refill, prepare
+from oms_engine.storage.schema import Now, Refill, prepare
 
 MEMORY = ":memory:"
 
@@ -30,7 +30,7 @@ def path_of(url: str) -> str:
 
 
 def connected(
-    path: str, *, in_memory: bool, refill: Refill | None, busy_seconds: float, synchronous: str
+    path: str, *, in_memory: bool, refill: Refill | None, busy_seconds: float, synchronous: str, now: Now
 ) -> tuple[sqlite3.Connection, bool]:
     """A connection to a database of the present schema, and whether it can write.
 
@@ -40,12 +40,15 @@ def connected(
     file = Path(path).absolute()
     name = path if in_memory else str(file)  # an absolute name is never read as an address
     try:
-        connection = _prepared(name, in_memory=in_memory, refill=refill, busy_seconds=busy_seconds)
+        connection = _prepared(name, in_memory=in_memory, refill=refill, busy_seconds=busy_seconds, now=now)
         connection.execute(f"PRAGMA synchronous = {'NORMAL' if synchronous == 'NORMAL' else 'FULL'}")
     except sqlite3.Error as error:
         if in_memory or not cannot_be_written(error) or not file.is_file() or Path(f"{path}-wal").exists():
             raise
-        return _prepared(read_only(file), uri=True, in_memory=False, refill=None, busy_seconds=busy_seconds), False
+        return (
+            _prepared(read_only(file), uri=True, in_memory=False, refill=None, busy_seconds=busy_seconds, now=now),
+            False,
+        )
     else:
         return connection, True
 
@@ -56,7 +59,7 @@ def read_only(file: Path, *, alone: bool = True) -> str:
 
 
 def _prepared(
-    address: str, *, in_memory: bool, refill: Refill | None, busy_seconds: float, uri: bool = False
+    address: str, *, in_memory: bool, refill: Refill | None, busy_seconds: float, now: Now, uri: bool = False
 ) -> sqlite3.Connection:
     connection = sqlite3.connect(
         address,
@@ -67,7 +70,7 @@ def _prepared(
         cached_statements=256,
     )
     try:
-        prepare(connection, in_memory=in_memory, refill=refill)
+        prepare(connection, in_memory=in_memory, refill=refill, now=now)
         if not in_memory:
             _patiently(connection, "PRAGMA journal_mode = WAL", busy_seconds)  # here SQLite itself may not wait
         if not uri:
@@ -152,14 +155,15 @@ def file_of(connection: sqlite3.Connection) -> str:
     return str(connection.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0])
 
 
-_PARTS = ("", "-wal", "-shm", "-journal")
+PARTS = ("", "-wal", "-shm", "-journal")
+"""Ends of the names of a database and of the files that SQLite keeps beside it."""
 
 
 def belongs_to(database: str, path: Path) -> bool:
     """Is this path, by whatever name, the file of a database or one that SQLite keeps beside it?"""
     if not database:
         return False
-    parts = [Path(database + end) for end in _PARTS]
+    parts = [Path(database + end) for end in PARTS]
     return any(path.resolve() == part.resolve() or _same(path, part) for part in parts)
 
 

@@ -41,17 +41,20 @@ from oms_engine.storage.connections import (
     unusable,
 )
 from oms_engine.storage.failures import TRANSLATED, meaning
-from oms_engine.storage.rows import INSERT_EVENT, SELECT_EVENTS, read_event, row_of
-from oms_engine.storage.schema import Refill
+from oms_engine.storage.rows import FOR_FOLDING, INSERT_EVENT, SELECT_EVENTS, read_event, row_of
+from oms_engine.storage.schema import Now, Refill, utc_now
 from oms_engine.storage.sealing import Seals
 
 _KEPT = 5_000
 """Streams that are remembered, those that were used last."""
 
+_NOTE = "note."
+"""Begins the names of facts that programs keep in the store."""
+
 _LAST = 2**63 - 1
 """No version and no position of SQLite's integers lies behind this one."""
 
-_SELECT_STREAM = SELECT_EVENTS + "WHERE stream_id = ? AND version > ? AND version <= ? ORDER BY version"
+_OF_STREAM = "WHERE stream_id = ? AND version > ? AND version <= ? ORDER BY version"
 
 
 class Head(NamedTuple):
@@ -133,6 +136,7 @@ class EventStore:
         synchronous: str = "FULL",
         kept: int = _KEPT,
         snapshot_every: int = 100,
+        now: Now = utc_now,
     ) -> "EventStore":
         """Open or create a store; raises StoreUnavailable and leaves the file alone when it is not one of ours.
 
@@ -143,6 +147,7 @@ class EventStore:
             synchronous: FULL, or NORMAL: a power cut may then take back the last commits, never a part of one.
             kept: Streams that are remembered, those that were used last.
             snapshot_every: Events of a stream from one snapshot to the next.
+            now: Gives the time at which a file gets its schema.
         """
         path = path_of(url)
         in_memory = path == MEMORY
@@ -150,7 +155,7 @@ class EventStore:
             raise StoreUnavailable(f"the folder of {shown(path)} does not exist; create it first")
         try:
             connection, writes = connected(
-                path, in_memory=in_memory, refill=refill, busy_seconds=busy_seconds, synchronous=synchronous
+                path, in_memory=in_memory, refill=refill, busy_seconds=busy_seconds, synchronous=synchronous, now=now
             )
         except StoreUnavailable as error:
             told = f"{shown(path)} cannot be used: {error}"
@@ -193,6 +198,7 @@ class EventStore:
     @contextmanager
     def alone(self) -> Iterator[sqlite3.Connection]:
         """The connection with no transaction open, for what SQLite does in none; other threads wait."""
+        self.require_not_writing()
         with self._lock, self._read_lock, TRANSLATED:
             if self._reader is not None:
                 self._reader.close()
@@ -231,8 +237,14 @@ class EventStore:
         """Hold the write lock of the database; what was not committed when the block ends is rolled back."""
         return _Writing(self)
 
+    def require_not_writing(self) -> None:
+        """Raises RuntimeError where this thread has a transaction open, as in the block of a batch."""
+        if self._writer == threading.get_ident() and self.connection.in_transaction:
+            raise RuntimeError("this thread is inside a batch; send the command through the batch, or end it first")
+
     def begin(self) -> None:
         """Take the write lock; `writing` does that."""
+        self.require_not_writing()
         self._lock.acquire()
         try:
             with TRANSLATED:
@@ -352,6 +364,15 @@ class EventStore:
         self.chain.extend(rows)
         self._head = Head(events[-1].position, events[-1].recorded_at)
 
+    def note(self, name: str, text: str) -> None:
+        """Keep a text of a program that uses this store, inside the transaction that is open."""
+        self.connection.execute("INSERT OR REPLACE INTO store_facts (name, value) VALUES (?, ?)", (_NOTE + name, text))
+
+    def noted(self, name: str) -> str:
+        """The text that is kept under a name; empty where there is none."""
+        row = self.row("SELECT value FROM store_facts WHERE name = ?", _NOTE + name)
+        return str(row[0]) if row else ""
+
     def remember(self, command_id: str, payload_hash: str, main: str, events: Sequence[StoredEvent]) -> None:
         """Keep a command's key and its main stream, so that its repetition is recognised."""
         self.connection.execute(
@@ -434,9 +455,11 @@ class EventStore:
 
     def _from(self, known: StreamState | None, stream_id: str, up_to: int) -> StreamState | None:
         """The stream at a version, from what is known of it on; without that from its newest snapshot."""
-        start = known or snapshots.at(self._view, stream_id, up_to)
+        view = self._view
+        start = known or snapshots.at(view, stream_id, up_to)
         version = start.version if start else 0
-        state = fold_stream(stream_id, self.stream(stream_id, after=version, up_to=up_to), start)
+        rows = view.execute(FOR_FOLDING.select + _OF_STREAM, (stream_id, version, up_to))
+        state = fold_stream(stream_id, (FOR_FOLDING.event(view, row) for row in rows), start)
         if state is not None and known is None and self._writer == threading.get_ident() and up_to == _LAST:
             snapshots.mend(self.connection, stream_id, version, state, self.snapshot_every)
         return state
@@ -461,7 +484,7 @@ class EventStore:
     def stream(self, stream_id: str, *, after: int = 0, up_to: int | None = None) -> Iterator[StoredEvent]:
         """The events of one stream in order of version, from behind `after` up to a version."""
         view = self._view
-        rows = view.execute(_SELECT_STREAM, (stream_id, after, _LAST if up_to is None else up_to))
+        rows = view.execute(SELECT_EVENTS + _OF_STREAM, (stream_id, after, _LAST if up_to is None else up_to))
         return (read_event(view, row) for row in rows)
 
     def events(self, *, after: int = 0, up_to: int | None = None, limit: int = -1) -> list[StoredEvent]:
@@ -481,6 +504,12 @@ class EventStore:
         if self._reader is None:
             self._reader = self._read_with()
         return self._reader
+
+    def row(self, sql: str, *values: object) -> Any:  # noqa: ANN401 - as below
+        """The first row of a statement; a single one sees one state of the store without a view of its own."""
+        shared = self._read_with is None or self._writer == threading.get_ident()
+        with self._lock if shared else self._read_lock, TRANSLATED:
+            return self._one(sql, *values)
 
     def _one(self, sql: str, *values: object) -> Any:  # noqa: ANN401 - a row has the columns of its statement
         return self._view.execute(sql, values).fetchone()

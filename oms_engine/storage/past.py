@@ -7,11 +7,11 @@ Whatever reads the store reads the past without knowing.
 
 import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn, TypeVar
 
 from pydantic_core import PydanticCustomError
 
@@ -20,13 +20,16 @@ from oms_engine.domain.events import SETTINGS_STREAM, quote_stream_of, stream_of
 from oms_engine.domain.model import OrderState, QuoteRequestState, SettingsState, StreamState
 from oms_engine.errors import Refused, problem_of, shown
 from oms_engine.record import instant_text, parse_instant, plain
+from oms_engine.storage.chain import FROM as CHAINED_FROM
 from oms_engine.storage.connections import looking_at
 from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.failures import TRANSLATED
 from oms_engine.storage.paths import times_ascend
 from oms_engine.storage.projections import fill
-from oms_engine.storage.rows import SELECT_EVENTS, read_event
-from oms_engine.storage.schema import READ_MODEL_TABLES
+from oms_engine.storage.rows import happenings_by_stream
+from oms_engine.storage.schema import DROP_GUARDS, READ_MODEL_TABLES
+
+T = TypeVar("T")
 
 _POSITION = re.compile(r"p0*([0-9]+)", re.ASCII)
 _VERSION = re.compile(r"v([0-9]{1,18})", re.ASCII)
@@ -225,15 +228,59 @@ def _show_events(connection: sqlite3.Connection, position: int) -> None:
 
 def _fold_what_changed(connection: sqlite3.Connection, position: int) -> None:
     """Keep the streams that were touched since, and what their rows were."""
+    _note_touched(connection, position)
+    for table in READ_MODEL_TABLES:
+        connection.execute(f"CREATE TEMP TABLE {_FOLDED}{table} AS SELECT * FROM main.{table} WHERE 0")  # noqa: S608 - own names
+    fill(connection, happenings_by_stream(connection, _TOUCHED), _FOLDED)
+
+
+_TOUCHED = "WHERE stream_id IN (SELECT stream_id FROM touched_since) "
+
+
+def _note_touched(connection: sqlite3.Connection, position: int) -> None:
     connection.execute("CREATE TEMP TABLE touched_since (stream_id TEXT PRIMARY KEY) WITHOUT ROWID")
     connection.execute(
         "INSERT INTO touched_since SELECT DISTINCT stream_id FROM main.events WHERE position > ?", (position,)
     )
-    for table in READ_MODEL_TABLES:
-        connection.execute(f"CREATE TEMP TABLE {_FOLDED}{table} AS SELECT * FROM main.{table} WHERE 0")  # noqa: S608 - own names
-    touched = "WHERE stream_id IN (SELECT stream_id FROM touched_since) ORDER BY stream_id, version"
-    read = connection.execute(SELECT_EVENTS + touched)
-    fill(connection, (read_event(connection, row) for row in read), _FOLDED)
+
+
+def take_back(copy: sqlite3.Connection, as_of: str, now: datetime, go_on: Callable[[], None]) -> None:
+    """Let a copy, which nobody else has, end where a moment does; what was changed since is folded anew.
+
+    Args:
+        copy: The copy.
+        as_of: The moment.
+        now: The time by the clock.
+        go_on: Called now and then; what it raises ends the work.
+
+    Raises:
+        Refused: OMS-VAL-004 no moment of a whole store, OMS-VAL-005 a position that no event has.
+    """
+    position = _moment(copy, as_of, "", now).position
+    copy.execute("BEGIN")
+    for statement in DROP_GUARDS:
+        copy.execute(statement)
+    _note_touched(copy, position)
+    copy.execute("DELETE FROM events WHERE position > ?", (position,))
+    copy.execute("DELETE FROM commands WHERE last_position > ?", (position,))
+    copy.execute(
+        "DELETE FROM snapshots WHERE NOT EXISTS (SELECT 1 FROM events AS e "
+        "WHERE e.stream_id = snapshots.stream_id AND e.version = snapshots.version)"
+    )
+    copy.execute("DELETE FROM chain")  # nobody reads the proof of what is thrown away
+    copy.execute("DELETE FROM store_facts WHERE name = ?", (CHAINED_FROM,))
+    for table, stream in _STREAMS.items():
+        copy.execute(f"DELETE FROM {table} WHERE {stream} IN (SELECT stream_id FROM touched_since)")  # noqa: S608 - own names
+        go_on()
+    fill(copy, _watched(happenings_by_stream(copy, _TOUCHED), go_on))
+    copy.execute("DROP TABLE touched_since")
+    copy.execute("COMMIT")
+
+
+def _watched(happenings: Iterable[T], go_on: Callable[[], None]) -> Iterator[T]:
+    for happening in happenings:
+        go_on()
+        yield happening
 
 
 def _show_rows(connection: sqlite3.Connection) -> None:

@@ -3,11 +3,11 @@
 import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from itertools import groupby
 from operator import itemgetter
 from types import MappingProxyType
 from typing import Any
 
+from oms_engine.domain.decider.evolve import Happened
 from oms_engine.domain.decider.order import created_hash
 from oms_engine.domain.decider.streams import fold_stream
 from oms_engine.domain.events import (
@@ -18,9 +18,6 @@ from oms_engine.domain.events import (
     ExecutionCorrected,
     ExecutionCreated,
     ExecutionWhacked,
-    OrderCancelRequested,
-    OrderCreated,
-    OrderReplaceRequested,
     QuoteAccepted,
     QuoteCreated,
     QuoteExpired,
@@ -35,7 +32,7 @@ from oms_engine.domain.vocabulary import AllocStatus, Direction, Role
 from oms_engine.record import Record, instant_text
 from oms_engine.storage.codec import RowCodec, SqlValue
 from oms_engine.storage.paths import note_times
-from oms_engine.storage.rows import all_by_stream
+from oms_engine.storage.rows import Happening, happenings_by_stream
 from oms_engine.storage.schema import READ_MODEL_TABLES
 
 ORDERS = RowCodec(ENTITIES["order"], {"pending_replace": ReplaceTerms})
@@ -180,7 +177,7 @@ _BESIDE_ORDERS: Mapping[str, Callable[[sqlite3.Connection, StoredEvent, Any, Ord
 """Event -> what it writes beside the row of its order."""
 
 
-def _allocations(stored: StoredEvent, applied: AllocationApplied, giver: str) -> list[Allocation]:
+def _allocations(stored: Happened, applied: AllocationApplied, giver: str) -> list[Allocation]:
     shares = applied.shares or (Share(order_id=applied.counterpart or "", lots=applied.lots),)
     handed = [(share.order_id, lot) for share in shares for lot in share.lots]
     return [
@@ -231,21 +228,20 @@ def _ended(events: Iterable[StoredEvent], after: QuoteRequestState) -> set[str]:
     return ended
 
 
-def _client_order_ids(events: Iterable[StoredEvent], order_id: str) -> list[tuple[str, str, str, str]]:
+def _client_order_ids(events: Iterable[Happened], order_id: str) -> list[tuple[str, str, str, str]]:
     rows = []
     for stored in events:
-        match stored.payload:
-            case OrderCreated(session_id=session_id, cl_ord_id=cl_ord_id) as created:
-                asked = "" if created.role is Role.GROUP else created_hash(created)
-                rows.append((session_id, cl_ord_id, order_id, asked))
-            case (
-                OrderCancelRequested(session_id=str(session_id), cl_ord_id=str(cl_ord_id))
-                | OrderReplaceRequested(session_id=str(session_id), cl_ord_id=str(cl_ord_id))
-            ):
-                rows.append((session_id, cl_ord_id, order_id, ""))
-            case _:
-                pass
+        event = stored.payload
+        if stored.type == "OrderCreated":
+            asked = "" if event.role is Role.GROUP else created_hash(event)
+            rows.append((event.session_id, event.cl_ord_id, order_id, asked))
+        elif stored.type in _NAMING and event.session_id is not None and event.cl_ord_id is not None:
+            rows.append((event.session_id, event.cl_ord_id, order_id, ""))
     return rows
+
+
+_NAMING = frozenset({"OrderCancelRequested", "OrderReplaceRequested"})
+"""The events, beside the one that creates an order, that may use a clOrdId."""
 
 
 class Rows:
@@ -265,7 +261,7 @@ class Rows:
         self._order_ids: list[tuple[str]] = []
         self._client_order_ids: list[tuple[str, str, str, str]] = []
 
-    def add(self, events: Sequence[StoredEvent], after: StreamState) -> None:
+    def add(self, events: Sequence[Happened], after: StreamState) -> None:
         """Take in a stream: all its events, and what they lead to."""
         match after:
             case OrderState():
@@ -277,7 +273,7 @@ class Rows:
             case _:
                 pass
 
-    def _add_order(self, events: Sequence[StoredEvent], after: OrderState) -> None:
+    def _add_order(self, events: Sequence[Happened], after: OrderState) -> None:
         order_id = after.order.order_id
         self._order_ids.append((order_id,))
         self._keep("orders", ORDERS, after.order)
@@ -326,20 +322,18 @@ class Rows:
 _STREAMS_AT_ONCE = 1_000
 
 
-def _all_allocations(events: Iterable[StoredEvent], giver: str) -> list[Allocation]:
+def _all_allocations(events: Iterable[Happened], giver: str) -> list[Allocation]:
     """The lots that an order handed on, those it took back marked."""
     made: dict[int, Allocation] = {}
     for stored in events:
-        match stored.payload:
-            case AllocationApplied(direction=Direction.OUT) as applied:
-                made.update((each.id, each) for each in _allocations(stored, applied, giver))
-            case AllocationReversed(direction=Direction.OUT, lots=lots):
-                taken = {lot.key for lot in lots}
-                for each in made.values():
-                    if each.status is AllocStatus.APPLIED and (each.order_id, each.exec_id) in taken:
-                        made[each.id] = each.but(status=AllocStatus.REVERSED, reversed_at=stored.recorded_at)
-            case _:
-                pass
+        event = stored.payload
+        if stored.type == "AllocationApplied" and event.direction is Direction.OUT:
+            made.update((each.id, each) for each in _allocations(stored, event, giver))
+        elif stored.type == "AllocationReversed" and event.direction is Direction.OUT:
+            taken = {lot.key for lot in event.lots}
+            for each in made.values():
+                if each.status is AllocStatus.APPLIED and (each.order_id, each.exec_id) in taken:
+                    made[each.id] = each.but(status=AllocStatus.REVERSED, reversed_at=stored.recorded_at)
     return list(made.values())
 
 
@@ -347,21 +341,21 @@ def refill(connection: sqlite3.Connection) -> None:
     """Write the read model anew inside the transaction that is open, where nobody else uses the store."""
     for table in READ_MODEL_TABLES:
         connection.execute(f"DELETE FROM {table}")  # noqa: S608 - own names
-    fill(connection, all_by_stream(connection))
+    fill(connection, happenings_by_stream(connection))
     note_times(connection)
 
 
-def fill(connection: sqlite3.Connection, events: Iterable[StoredEvent], prefix: str = "") -> None:
+def fill(connection: sqlite3.Connection, streams: Iterable[tuple[str, Iterable[Happening]]], prefix: str = "") -> None:
     """Write the rows of whole streams inside the transaction that is open.
 
     Args:
         connection: Where to.
-        events: Stream by stream, each from its beginning.
+        streams: The name of each stream, and its events from its beginning.
         prefix: Of the tables they are written to.
     """
     rows = Rows(prefix)
-    for number, (stream_id, stream) in enumerate(groupby(events, key=lambda stored: stored.stream_id), 1):
-        its_events = list(stream)
+    for number, (stream_id, events) in enumerate(streams, 1):
+        its_events = list(events)
         state = fold_stream(stream_id, its_events)
         assert state is not None  # noqa: S101 - a stream has at least one event
         rows.add(its_events, state)

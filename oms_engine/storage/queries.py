@@ -7,14 +7,14 @@ from decimal import Decimal
 from functools import partial
 from itertools import chain, groupby, islice
 from operator import itemgetter
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from oms_engine.domain.filters import Query
+from oms_engine.domain.filters import SUMMED, FieldType, Query, QueryField
 from oms_engine.domain.model import Order
 from oms_engine.domain.quantities import ZERO
 from oms_engine.domain.rules.facts import OpenOrder
 from oms_engine.domain.vocabulary import WORKING_STATES, ExecutionStatus, TimeInForce
-from oms_engine.record import Record, instant_text
+from oms_engine.record import MAX_FRACTION_DIGITS, Record, instant_text, plain
 from oms_engine.storage.codec import RowCodec, SqlValue, from_sortable, sortable
 from oms_engine.storage.cursors import cursor_behind, mark_of, start_of
 from oms_engine.storage.event_store import EventStore
@@ -74,6 +74,7 @@ _SOURCES: Mapping[str, _Source] = {
 }
 
 
+_ORDER = f"{_SOURCES['order'].select}WHERE order_id = ?"
 _ID = ORDERS.columns.index("id")
 
 
@@ -146,10 +147,92 @@ def _count(connection: sqlite3.Connection, source: _Source, query: Query) -> int
     return int(counted.fetchone()[0])
 
 
+class Group(Record):
+    """The rows that have one value of a field: the value as on the wire, None for none; how many; summed quantities."""
+
+    key: str | int | bool | None = None
+    count: int
+    sums: dict[str, str]
+
+
+class Groups(NamedTuple):
+    """The groups of a result, the one with the most rows first, and how many there are."""
+
+    groups: list[Group]
+    total: int
+    warnings: tuple[str, ...] = ()
+
+    def to_wire(self) -> dict[str, Any]:
+        """The groups as JSON."""
+        return {"groups": [group.to_wire() for group in self.groups], "warnings": list(self.warnings)}
+
+
+def grouped(store: EventStore, query: Query, field: QueryField) -> Groups:
+    """Count the rows that meet the conditions of a question by a field of theirs, and add their quantities up."""
+    entity, table = query.entity, _SOURCES[query.entity.name].table
+    added = [entity.fields[name] for name in SUMMED[entity.name]]
+    where = query.specification.compile(SqlCompiler())
+    sums = "".join(f", {part}" for summed in added for part in _parts_of_sum(summed.attribute))
+    key = field.attribute
+    rows = f"FROM {table} WHERE {where.sql} GROUP BY {key}"
+    with store.reading() as connection:
+        found = connection.execute(
+            f"SELECT {key}, count(*){sums} {rows} ORDER BY count(*) DESC, {key} LIMIT ?",
+            (*where.values, query.size),
+        ).fetchall()
+        (total,) = connection.execute(f"SELECT count(*) FROM (SELECT 1 {rows})", where.values).fetchone()  # noqa: S608 - own names
+    groups = [
+        Group(
+            key=_on_the_wire(field, value),
+            count=count,
+            sums={f.name: _sum(parts[n * 3 : n * 3 + 3]) for n, f in enumerate(added)},
+        )
+        for value, count, *parts in found
+    ]
+    warnings = query.warnings
+    if total > len(groups):
+        warnings += (f"{len(groups)} of {total:,} groups are shown; give a larger size or more conditions",)
+    return Groups(groups, total, warnings)
+
+
+_PARTS = ((2, 9), (11, 9), (20, MAX_FRACTION_DIGITS))
+"""Where the digits of a sortable decimal stand: so many that no sum of a part leaves the 64 bits of SQLite."""
+
+
+def _parts_of_sum(column: str) -> list[str]:
+    return [f"coalesce(sum(CAST(substr({column}, {first}, {length}) AS INTEGER)), 0)" for first, length in _PARTS]
+
+
+def _sum(parts: Sequence[int]) -> str:
+    """A sum whose upper, lower and fraction digits were added apart, exactly."""
+    upper, lower, fraction = parts
+    units = (upper * 10**9 + lower) * 10**MAX_FRACTION_DIGITS + fraction
+    whole, rest = divmod(units, 10**MAX_FRACTION_DIGITS)
+    return f"{whole}.{rest:0{MAX_FRACTION_DIGITS}d}".rstrip("0").rstrip(".")
+
+
+def _on_the_wire(field: QueryField, value: str | int | None) -> str | int | bool | None:
+    if value is None:
+        return None
+    match field.type:
+        case FieldType.DECIMAL:
+            return plain(from_sortable(str(value)))
+        case FieldType.BOOLEAN:
+            return bool(value)
+        case _:
+            return value
+
+
 def _info(query: Query, total: int | None) -> PageInfo:
     if total is None:
         return PageInfo(size=query.size)
     return PageInfo(number=query.page, size=query.size, total_elements=total, total_pages=-(-total // query.size))
+
+
+def order_row(store: EventStore, order_id: str) -> Order | None:
+    """The order with this id, as its row has it; None when there is none."""
+    row = store.row(_ORDER, order_id)
+    return None if row is None else cast("Order", ORDERS.read(row))
 
 
 def every(store: EventStore, query: Query) -> list[Record]:

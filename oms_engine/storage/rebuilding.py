@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from itertools import groupby
 from operator import itemgetter
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Generic, NamedTuple, Protocol
 
 from oms_engine.domain.decider.streams import fold_stream
-from oms_engine.domain.events import StoredEvent
 from oms_engine.domain.model import StreamState
 from oms_engine.errors import StoreBusy, in_one_line
 from oms_engine.storage import checkpoints, snapshots
@@ -24,7 +23,7 @@ from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.failures import TRANSLATED
 from oms_engine.storage.layout import BESIDE, FORMER, Layout, drop_table, layout_of, reread
 from oms_engine.storage.projections import Progress, Rows
-from oms_engine.storage.rows import SELECT_EVENTS, read_event
+from oms_engine.storage.rows import FOR_FOLDING, E, Happening, Reading
 from oms_engine.storage.schema import READ_MODEL
 
 WINDOW = 4_000
@@ -39,21 +38,21 @@ _FEW = 200
 _MOST_ROUNDS = 20
 """After so many rounds of catching up the rest is done in the last transaction, however much it is."""
 
-_BORN = SELECT_EVENTS + (  # noqa: S608 - constants
+_BORN = (
     "WHERE stream_id IN (SELECT stream_id FROM events WHERE position > ? AND position <= ? AND version = 1) "
     "AND position <= ? ORDER BY stream_id, version"
 )
-_ONE = SELECT_EVENTS + "WHERE stream_id = ? AND position <= ? ORDER BY version"
+_ONE = "WHERE stream_id = ? AND position <= ? ORDER BY version"
 _CHANGED = "SELECT DISTINCT stream_id FROM events WHERE position > ? AND position <= ? LIMIT ?"
 
 Row = tuple[Any, ...]
 
 
-class Stream(NamedTuple):
+class Stream(NamedTuple, Generic[E]):
     """A stream with events of it, and the state after them."""
 
     stream_id: str
-    events: Sequence[StoredEvent]
+    events: Sequence[E]
     state: StreamState
 
 
@@ -64,7 +63,7 @@ class Prepared(Protocol):
         """Write them, inside the transaction that is open; returns the streams that failed and left no row."""
 
 
-class Target(Protocol):
+class Target(Protocol[E]):
     """What is written anew."""
 
     @property
@@ -79,7 +78,11 @@ class Target(Protocol):
     def indexes_last(self) -> bool:
         """Are the rows inserted before there are indexes?"""
 
-    def prepared(self, prefix: str, streams: Iterable[Stream]) -> "Prepared":
+    @property
+    def reading(self) -> Reading[E]:
+        """How much of the events it needs."""
+
+    def prepared(self, prefix: str, streams: Iterable[Stream[E]]) -> "Prepared":
         """What is to be written of new streams, into the tables with this prefix; nothing is written yet."""
 
     def catch_up(self, store: EventStore, prefix: str, after: int, up_to: int, waiting: frozenset[str]) -> list[Parked]:
@@ -87,33 +90,38 @@ class Target(Protocol):
 
 
 def load(
-    connection: sqlite3.Connection, rows: Iterable[Row], before: StreamState | None = None
-) -> tuple[Stream | None, Parked | None]:
+    connection: sqlite3.Connection, rows: Iterable[Row], reading: Reading[E], before: StreamState | None = None
+) -> tuple[Stream[E] | None, Parked | None]:
     """The rows of one stream, read and folded as far as that is possible, and where it is not.
 
     Args:
         connection: Where they were read.
         rows: At least one row of the events, in order of version.
+        reading: How they were asked for.
         before: The state before them.
     """
     kept = list(rows)
     stream_id = kept[0][1]
     try:
-        events = [read_event(connection, row) for row in kept]
+        events = [reading.event(connection, row) for row in kept]
         state = fold_stream(stream_id, events, before)
     except Exception:  # noqa: BLE001 - whatever an unreadable event does, the other streams go on
-        return _load_step_by_step(connection, stream_id, kept, before)
+        return _load_step_by_step(connection, stream_id, kept, reading, before)
     return (Stream(stream_id, events, state) if state is not None else None), None
 
 
 def _load_step_by_step(
-    connection: sqlite3.Connection, stream_id: str, rows: Sequence[Row], state: StreamState | None
-) -> tuple[Stream | None, Parked | None]:
-    events: list[StoredEvent] = []
+    connection: sqlite3.Connection,
+    stream_id: str,
+    rows: Sequence[Row],
+    reading: Reading[E],
+    state: StreamState | None,
+) -> tuple[Stream[E] | None, Parked | None]:
+    events: list[E] = []
     parked: Parked | None = None
     for row in rows:
         try:
-            event = read_event(connection, row)
+            event = reading.event(connection, row)
             state = fold_stream(stream_id, [event], state)
         except Exception as error:  # noqa: BLE001 - as above
             parked = failed(stream_id, row[0], error)
@@ -128,11 +136,11 @@ def failed(stream_id: str, position: int, error: Exception) -> Parked:
 
 
 def loaded(
-    connection: sqlite3.Connection, streams: Iterable[Iterable[Row]], unreadable: list[Parked]
-) -> Iterator[Stream]:
+    connection: sqlite3.Connection, streams: Iterable[Iterable[Row]], reading: Reading[E], unreadable: list[Parked]
+) -> Iterator[Stream[E]]:
     """The streams of which something can be read; those of which not everything can are added to a list."""
     for rows in streams:
-        stream, parked = load(connection, rows)
+        stream, parked = load(connection, rows, reading)
         if parked:
             unreadable.append(parked)
         if stream:
@@ -142,7 +150,7 @@ def loaded(
 class _PreparedRows:
     """Rows of the read model, kept stream by stream so that one that is refused can be told from the others."""
 
-    def __init__(self, prefix: str, streams: Iterable[Stream]) -> None:
+    def __init__(self, prefix: str, streams: Iterable[Stream[Happening]]) -> None:
         self._prefix = prefix
         self._rows = Rows(prefix)
         self._spans: dict[str, tuple[int, int]] = {}
@@ -168,8 +176,8 @@ class _PreparedRows:
     def _one_by_one(self, connection: sqlite3.Connection, *, again: bool) -> list[Parked]:
         refused: list[Parked] = []
         for stream_id, (_, last) in self._spans.items():
-            rows = connection.execute(_ONE, (stream_id, last)).fetchall()
-            alone = _PreparedRows(self._prefix, loaded(connection, [rows], []))
+            rows = connection.execute(FOR_FOLDING.select + _ONE, (stream_id, last)).fetchall()
+            alone = _PreparedRows(self._prefix, loaded(connection, [rows], FOR_FOLDING, []))
             refused += alone.write(connection, again=again)
         return refused
 
@@ -179,13 +187,14 @@ class ReadModel:
 
     name = "read-model"
     indexes_last = True
+    reading = FOR_FOLDING
 
     @property
     def layout(self) -> Layout:
         """Its tables."""
         return layout_of(READ_MODEL)
 
-    def prepared(self, prefix: str, streams: Iterable[Stream]) -> "_PreparedRows":
+    def prepared(self, prefix: str, streams: Iterable[Stream[Happening]]) -> "_PreparedRows":
         """The rows of streams; the events are let go of, one stream after the other."""
         return _PreparedRows(prefix, streams)
 
@@ -198,12 +207,13 @@ class ReadModel:
     def again(self, connection: sqlite3.Connection, prefix: str, stream_ids: Iterable[str], up_to: int) -> list[Parked]:
         """Write whole streams over what is there of them."""
         unreadable: list[Parked] = []
-        rows = (connection.execute(_ONE, (stream_id, up_to)).fetchall() for stream_id in stream_ids)
-        prepared = self.prepared(prefix, loaded(connection, rows, unreadable))
+        asked = FOR_FOLDING.select + _ONE
+        rows = (connection.execute(asked, (stream_id, up_to)).fetchall() for stream_id in stream_ids)
+        prepared = self.prepared(prefix, loaded(connection, rows, FOR_FOLDING, unreadable))
         return [*unreadable, *prepared.write(connection, again=True)]
 
 
-def rebuild(store: EventStore, target: Target, now: Callable[[], str], progress: Progress) -> int:
+def rebuild(store: EventStore, target: Target[E], now: Callable[[], str], progress: Progress) -> int:
     """Write a projection anew; returns how many events were read. Readers see the old rows or the new ones.
 
     Args:
@@ -224,7 +234,7 @@ def rebuild(store: EventStore, target: Target, now: Callable[[], str], progress:
     return done
 
 
-def _in_memory(store: EventStore, target: Target, now: Callable[[], str], progress: Progress) -> int:
+def _in_memory(store: EventStore, target: Target[E], now: Callable[[], str], progress: Progress) -> int:
     """The same in one transaction, because there is no second connection."""
     try:
         with store.writing():
@@ -314,13 +324,13 @@ class _Claim:
             raise StoreBusy("another rebuild of the same projection has begun and goes on; look at its status")
 
 
-class _Rebuild:
+class _Rebuild(Generic[E]):
     """One rebuild: clear, create, fill, index, catch up, swap."""
 
     def __init__(
         self,
         store: EventStore,
-        target: Target,
+        target: Target[E],
         now: Callable[[], str],
         transaction: Callable[[], AbstractContextManager[None]],
     ) -> None:
@@ -359,11 +369,12 @@ class _Rebuild:
 
     def _fill(self, last: int, progress: Progress) -> int:
         done = 0
+        reading = self._target.reading
         for first in range(0, last, WINDOW):
-            rows = self._connection.execute(_BORN, (first, min(first + WINDOW, last), last)).fetchall()
+            rows = self._connection.execute(reading.select + _BORN, (first, min(first + WINDOW, last), last)).fetchall()
             unreadable: list[Parked] = []
             streams = (stream for _, stream in groupby(rows, key=itemgetter(1)))
-            prepared = self._target.prepared(BESIDE, loaded(self._connection, streams, unreadable))
+            prepared = self._target.prepared(BESIDE, loaded(self._connection, streams, reading, unreadable))
             with self._transaction():
                 refused = prepared.write(self._connection)
             self._park([*unreadable, *refused])

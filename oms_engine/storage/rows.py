@@ -2,15 +2,25 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Generic, NamedTuple, TypeVar
 
+from msgspec import Struct
+
+from oms_engine.domain.decider.evolve import FOLDED, Happened
 from oms_engine.domain.events import EVENTS, Event, StoredEvent
 from oms_engine.domain.upcasting import UPCASTERS
 from oms_engine.errors import StoreUnavailable
 from oms_engine.record import instant_text, parse_instant
 from oms_engine.storage import sealing
+from oms_engine.storage.payloads import REFUSED, Reader
+
+Row = tuple[Any, ...]
+"""The columns of an event, in the order in which they were asked for."""
 
 COLUMNS = (
     "position, stream_id, version, type, schema_version, payload, "
@@ -22,29 +32,35 @@ SELECT_EVENTS = f"SELECT {COLUMNS} FROM events "  # noqa: S608 - constants
 
 def row_of(event: StoredEvent) -> tuple[Any, ...]:
     """The event as it stands in a row of `events`, before anything of it is sealed."""
-    return (
-        event.position,
-        event.stream_id,
-        event.version,
-        event.type,
-        event.schema_version,
-        event.payload.to_json(),
-        event.command_id,
-        event.correlation_id,
-        event.causation_id,
-        event.actor,
-        instant_text(event.recorded_at),
-    )
+    position, stream_id, version, kind, written, payload, *origin, at = event.as_dict().values()
+    return (position, stream_id, version, kind, written, payload.to_json(), *origin, instant_text(at))
 
 
-def read_event(connection: sqlite3.Connection, row: tuple[Any, ...]) -> StoredEvent:
+class Happening(Struct, gc=False):
+    """An event as far as a stream is folded from it.
+
+    The payload of an event of an order may be what has the attributes of the event and is none.
+    """
+
+    position: int
+    version: int
+    type: str
+    payload: Any
+    recorded_at: datetime
+
+
+def read_event(connection: sqlite3.Connection, row: Row) -> StoredEvent:
     """The event that stands in a row of `events`, in its present version; personal fields that were erased are null.
 
     Args:
         connection: Where the row was read, which has the keys of what is sealed.
         row: The columns of the event in their order.
     """
-    position, stream_id, version, kind, _, _, command_id, correlation_id, causation_id, actor, at = row
+    position, stream_id, version, kind, written, text, command_id, correlation_id, causation_id, actor, at = row
+    try:
+        payload = _RECORDS[kind, written](text)
+    except _NOT_AS_WRITTEN:
+        payload = _carefully(connection, row)
     return StoredEvent.made(
         {
             "position": position,
@@ -52,7 +68,7 @@ def read_event(connection: sqlite3.Connection, row: tuple[Any, ...]) -> StoredEv
             "version": version,
             "type": kind,
             "schema_version": UPCASTERS.version(kind),
-            "payload": _payload(connection, row),
+            "payload": payload,
             "command_id": command_id,
             "correlation_id": correlation_id,
             "causation_id": causation_id,
@@ -62,8 +78,43 @@ def read_event(connection: sqlite3.Connection, row: tuple[Any, ...]) -> StoredEv
     )
 
 
+def read_happening(connection: sqlite3.Connection, row: Row) -> Happening:
+    """As `read_event`, of a row with the columns of `FOR_FOLDING`."""
+    position, _, version, kind, written, text, at = row
+    try:
+        payload = _FOLDED[kind, written](text)
+    except _NOT_AS_WRITTEN:
+        payload = _carefully(connection, row)
+    return Happening(position, version, kind, payload, _instant(at))
+
+
 _instant = lru_cache(maxsize=256)(parse_instant)
 """The events of one command have one time, and stand side by side."""
+
+_READERS = {(name, UPCASTERS.version(name)): Reader(event) for name, event in EVENTS.items()}
+_RECORDS = {event: reader.record for event, reader in _READERS.items()}
+_FOLDED = {event: reader.read if event[0] in FOLDED else reader.record for event, reader in _READERS.items()}
+"""Event and its present version -> how its payload is read, where it stands as we write it today and in plain."""
+
+_NOT_AS_WRITTEN = (KeyError, *REFUSED)
+
+E = TypeVar("E", bound=Happened)
+
+
+class Reading(NamedTuple, Generic[E]):
+    """How much of events is read: the statement up to its conditions, and what makes an event of a row."""
+
+    select: str
+    event: Callable[[sqlite3.Connection, Row], E]
+
+
+WHOLE = Reading(SELECT_EVENTS, read_event)
+"""Everything."""
+
+FOR_FOLDING = Reading(
+    "SELECT position, stream_id, version, type, schema_version, payload, recorded_at FROM events ", read_happening
+)
+"""What the state of a stream is made of."""
 
 
 class NewerEvent(ValueError):
@@ -71,14 +122,14 @@ class NewerEvent(ValueError):
 
 
 def decode(kind: str, schema_version: int, payload: str) -> Event:
-    """The event that a payload says, lifted to the present version when it is of an older one.
+    """The event that a payload says, lifted to the present version when it is of an older one; checked in every way.
 
     Raises:
         KeyError: There is no such event.
         NewerEvent: It is of a newer version.
         ValueError: It cannot be read.
     """
-    present = UPCASTERS.versions.get(kind, 1)
+    present = UPCASTERS.version(kind)
     if schema_version != present:
         if not 1 <= schema_version < present:
             raise NewerEvent(f"it has schema version {schema_version}, this program knows versions up to {present}")
@@ -86,7 +137,8 @@ def decode(kind: str, schema_version: int, payload: str) -> Event:
     return EVENTS[kind].model_validate_json(payload)
 
 
-def _payload(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Event:
+def _carefully(connection: sqlite3.Connection, row: Row) -> Event:
+    """The payload of a row, if it is sealed, of an older version, or written by somebody else."""
     position, stream_id, version, kind, schema_version, payload, *_ = row
     try:
         if payload.startswith(sealing.BEGINS):
@@ -100,6 +152,8 @@ def _payload(connection: sqlite3.Connection, row: tuple[Any, ...]) -> Event:
         ) from error
 
 
-def all_by_stream(connection: sqlite3.Connection) -> Iterator[StoredEvent]:
-    """Every event, stream by stream and in order of version."""
-    return (read_event(connection, row) for row in connection.execute(SELECT_EVENTS + "ORDER BY stream_id, version"))
+def happenings_by_stream(connection: sqlite3.Connection, where: str = "") -> Iterator[tuple[str, Iterator[Happening]]]:
+    """The name of every stream and its events in order of version, or of those that a clause of SQL names."""
+    rows = connection.execute(f"{FOR_FOLDING.select}{where}ORDER BY stream_id, version")
+    for stream_id, its_rows in groupby(rows, itemgetter(1)):
+        yield stream_id, (read_happening(connection, row) for row in its_rows)

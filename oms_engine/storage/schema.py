@@ -7,6 +7,7 @@ in memory is created from `CURRENT` at once; a file is migrated with sqlite-util
 import re
 import sqlite3
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from oms_engine.domain.filters import ENTITIES, FieldType
@@ -323,6 +324,11 @@ def _view(entity: str, table: str) -> str:
     return f"CREATE VIEW {entity}_view AS SELECT {columns} FROM {table};\n"  # noqa: S608 - names of our own fields
 
 
+DROP_GUARDS = tuple(
+    f"DROP TRIGGER {name}" for name in re.findall(r"CREATE TRIGGER (\w+_not_deleted)", _TABLES + _UPKEEP)
+)
+"""What takes away the triggers that keep events and chain from being deleted: for a copy that is thrown away."""
+
 READ_MODEL_TABLES = ("orders", "executions", "allocations", "quote_requests", "quotes", "client_order_ids")
 """What can be written anew from the events."""
 
@@ -346,7 +352,18 @@ Refill = Callable[[sqlite3.Connection], object]
 """Writes the read model of a database from its events."""
 
 
-def prepare(connection: sqlite3.Connection, *, in_memory: bool, refill: Refill | None = None) -> None:
+Now = Callable[[], datetime]
+"""Gives the time; asked only when a file is migrated, so that nothing in a store comes from another clock."""
+
+
+def utc_now() -> datetime:
+    """The time of this machine in UTC."""
+    return datetime.now(UTC)
+
+
+def prepare(
+    connection: sqlite3.Connection, *, in_memory: bool, refill: Refill | None = None, now: Now = utc_now
+) -> None:
     """Bring a database to the current schema; a foreign or newer one is refused and left as it is.
 
     An older one needs `refill`, because its read model has other tables; without it that is refused too.
@@ -360,7 +377,7 @@ def prepare(connection: sqlite3.Connection, *, in_memory: bool, refill: Refill |
             if in_memory:
                 run_script(connection, CURRENT)
             else:
-                migrate(connection, version)
+                migrate(connection, version, now)
             if version:
                 _refilled(connection, refill)
             connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
@@ -416,7 +433,7 @@ def run_script(connection: sqlite3.Connection, script: str) -> None:
             statement = ""
 
 
-def migrate(connection: sqlite3.Connection, version: int) -> None:
+def migrate(connection: sqlite3.Connection, version: int, now: Now = utc_now) -> None:
     """Apply the migrations that a file does not have yet; its read model is left empty."""
     from sqlite_utils import Database as Utils  # noqa: PLC0415 - costs .1 s and is needed only for a new or older file
     from sqlite_utils import Migrations  # noqa: PLC0415 - as above
@@ -441,7 +458,9 @@ def migrate(connection: sqlite3.Connection, version: int) -> None:
             _drop_read_model(database.conn)
             run_script(database.conn, _READ)
 
+    before = len(migrations.applied(Utils(connection)))
     migrations.apply(Utils(connection))
+    connection.execute("UPDATE _sqlite_migrations SET applied_at = ? WHERE id > ?", (str(now()), before))
 
 
 def _drop_read_model(connection: sqlite3.Connection) -> None:

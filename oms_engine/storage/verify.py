@@ -30,6 +30,7 @@ from oms_engine.storage.chain import START, chained_from, link
 from oms_engine.storage.codec import from_sortable
 from oms_engine.storage.event_store import EventStore
 from oms_engine.storage.failures import meaning
+from oms_engine.storage.fingerprint import events_hash
 from oms_engine.storage.projections import Progress, project
 from oms_engine.storage.rows import COLUMNS, SELECT_EVENTS, read_event
 from oms_engine.storage.schema import APPLICATION_ID, CURRENT, READ_MODEL_TABLES, VERSION, run_script
@@ -117,12 +118,16 @@ class ChainState(Record):
 
 
 class Verification(Record):
-    """What was found; `sound` where nothing was. Of many findings the first hundred are listed and the rest counted."""
+    """What was found; `sound` where nothing was. Of many findings the first hundred are listed and the rest counted.
+
+    `events_hash` says which events a sound store has; see `events_hash` of the engine.
+    """
 
     sound: bool
     schema_version: int | None = None
     counts: dict[str, int] = Field(default_factory=dict)
     chain: ChainState | None = None
+    events_hash: str | None = None
     findings: tuple[Finding, ...] = ()
     more_findings: int = 0
 
@@ -169,6 +174,7 @@ class _Verifier:
         chain: ChainState | None = None
         counts: dict[str, int] = {}
         first: int | None = None
+        hashed: str | None = None
         with self._part("the file"):
             self._file()
         if self._schema():
@@ -186,6 +192,9 @@ class _Verifier:
                 self._commands()
             with self._part("table outbox"):
                 self._outbox()
+            if not self.findings:
+                with self._part("table events"):
+                    hashed = events_hash(self._connection)
             with self._part("the tables"):
                 counts = {name: self._count(name) for name in ("orders", "executions", "events", "commands")}
         version = int(self._one("PRAGMA user_version")[0])
@@ -194,6 +203,7 @@ class _Verifier:
             schema_version=version,
             counts=counts,
             chain=chain,
+            events_hash=hashed,
             findings=tuple(self.findings),
             more_findings=self.more,
         )

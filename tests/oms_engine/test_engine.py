@@ -24,16 +24,18 @@ from oms_engine.domain.events import (
 from oms_engine.domain.lifecycle import MACHINES
 from oms_engine.domain.model import Lot, ReplaceTerms
 from oms_engine.domain.vocabulary import Direction, OrdRejReason
-from oms_engine.engine import random_id, utc_now
+from oms_engine.engine import random_id
 from oms_engine.executor import MAX_BATCH
 from oms_engine.storage.event_store import EventStore
+from oms_engine.storage.schema import utc_now
 from oms_engine.unit_of_work import UnitOfWork
 from tests.oms_engine.desk import START, Desk
 
 PUBLIC = [
-    "BatchOutcome", "Command", "CommandResult", "Disconnected", "Engine", "Execution", "OmsError", "Order", "Outcome",
-    "Page", "Problem", "Projection", "ProjectionStatus", "Refused", "RetryResult", "ScenarioError", "Settings",
-    "SettingsError", "StoreError", "StoredEvent", "StreamMessage", "Subscription", "Tables", "TransitionCheck",
+    "Batch", "BatchOutcome", "Command", "CommandResult", "Disconnected", "Engine", "Execution", "OmsError", "Order",
+    "Outcome", "Page", "Problem", "Projection", "ProjectionStatus", "Refused", "RetryResult", "ScenarioError",
+    "Settings", "SettingsError", "StoreError", "StoredEvent", "StreamMessage", "Subscription", "Tables",
+    "TransitionCheck",
 ]  # fmt: skip
 
 

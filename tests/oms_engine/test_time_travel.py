@@ -341,3 +341,19 @@ def test_the_past_is_an_engine(desk: Desk) -> None:
         assert isinstance(then, PastEngine)
         assert then.mode == desk.engine.mode
         assert then.check(path=["NEW"]).valid
+
+
+def test_the_order_of_a_request_is_found_by_session_and_client_order_id() -> None:
+    desk = Desk()
+    order_id = desk.given("LIVE")
+    clord = desk.engine.find(order_id).cl_ord_id
+    before = f"p{desk.engine.counts()['events']}"
+    assert desk.do("OrderCancelCmd", orderId=order_id, clOrdId="CANCEL-1").ok
+    for request in (clord, "CANCEL-1"):
+        found = desk.engine.order_of_request("S1", request)
+        assert found is not None
+        assert found.order_id == order_id
+        assert desk.engine.order_of_request("S2", request) is None
+    with desk.engine.at(before) as then:
+        assert then.order_of_request("S1", "CANCEL-1") is None
+        assert then.order_of_request("S1", clord) == then.find(order_id)

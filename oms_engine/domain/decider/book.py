@@ -50,18 +50,17 @@ class Book:
 
     def before(self, order_id: str) -> OrderState | None:
         """An order as the command found it; None when the command created it."""
-        stream = stream_of(order_id)
+        return self._order_before(stream_of(order_id), order_id)
+
+    def _order_before(self, stream: str, order_id: str) -> OrderState | None:
         if stream not in self._before:
             self._before[stream] = self._around.order(order_id)
-        state = self._before[stream]
-        assert state is None or isinstance(state, OrderState)  # noqa: S101 - the stream is one of an order
-        return state
+        return self._before[stream]  # type: ignore[return-value] # the stream is one of an order
 
     def find(self, order_id: str) -> OrderState | None:
         """An order as it is now, with what this command did to it; None when there is none."""
-        state = self._after.get(stream_of(order_id)) or self.before(order_id)
-        assert state is None or isinstance(state, OrderState)  # noqa: S101 - the stream is one of an order
-        return state
+        stream = stream_of(order_id)
+        return self._after.get(stream) or self._order_before(stream, order_id)  # type: ignore[return-value] # as above
 
     def order(self, order_id: str) -> OrderState:
         """An order that is known to exist, as it is now."""

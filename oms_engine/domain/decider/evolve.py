@@ -23,6 +23,7 @@ from oms_engine.domain.events import (
     OrderCancelRejected,
     OrderCancelRequested,
     OrderClosed,
+    OrderCreated,
     OrderExpired,
     OrderFilled,
     OrderGrouped,
@@ -71,19 +72,24 @@ class Happened(Protocol):
 class Draft:
     """An order while events happen to it.
 
-    Attributes:
-        order: The fields of the order.
-        beside: What the state holds beside the order.
+    Args:
+        order: The fields of the order; they belong to the draft.
+        beside: What the state holds beside the order, likewise.
     """
 
     __slots__ = ("_executed", "_owned", "_settles", "beside", "order")
 
-    def __init__(self, state: OrderState) -> None:
-        self.order: dict[str, Any] = {**state.order.__dict__}
-        self.beside: dict[str, Any] = {**state.__dict__}
+    def __init__(self, order: dict[str, Any], beside: dict[str, Any]) -> None:
+        self.order = order
+        self.beside = beside
         self._owned: set[str] = set()
         self._executed = False
         self._settles = False
+
+    @classmethod
+    def of(cls, state: OrderState) -> "Draft":
+        """A draft of an order as it is."""
+        return cls({**state.order.__dict__}, {**state.__dict__})
 
     def own(self, name: str) -> dict[Any, Any]:
         """A mapping of the state that may be changed in place."""
@@ -138,8 +144,8 @@ class Draft:
 def evolve(state: OrderState | None, stored: Happened) -> OrderState:
     """The order after an event."""
     if state is None:
-        return _created(stored.payload, stored)
-    draft = Draft(state)
+        return _begun(stored).finished(stored)
+    draft = Draft.of(state)
     _CHANGES[stored.type](draft, stored.payload, stored)
     return draft.finished(stored)
 
@@ -147,18 +153,19 @@ def evolve(state: OrderState | None, stored: Happened) -> OrderState:
 def fold(events: Iterable[Happened], state: OrderState | None = None) -> OrderState | None:
     """The order after all these events; None when there are none."""
     draft = last = None
-    for stored in events:
-        if draft is None:
-            if state is None:
-                state = _created(stored.payload, stored)
-                continue
-            draft = Draft(state)
-        _CHANGES[stored.type](draft, stored.payload, stored)
-        last = stored
+    for last in events:
+        if draft is not None:
+            _CHANGES[last.type](draft, last.payload, last)
+        elif state is None:
+            draft = _begun(last)
+        else:
+            draft = Draft.of(state)
+            _CHANGES[last.type](draft, last.payload, last)
     return state if draft is None or last is None else draft.finished(last)
 
 
-_UNTOUCHED: dict[str, Any] = {
+_NEW: dict[str, Any] = {
+    **Order.blank,
     "state": State.NEW,
     "cancel_state": None,
     "orig_cl_ord_id": None,
@@ -176,18 +183,19 @@ _UNTOUCHED: dict[str, Any] = {
 """What every order begins with."""
 
 
-def _created(event: Any, stored: Happened) -> OrderState:  # noqa: ANN401 - what has the attributes of OrderCreated
+def _begun(stored: Happened) -> Draft:
+    """What an order is when it was created."""
     assert stored.type == "OrderCreated"  # noqa: S101 - the store keeps the first event of a stream
+    event = stored.payload
     is_group = event.role is Role.GROUP
-    order = {**Order.blank, **event.__dict__, **_UNTOUCHED}
+    order = {**_NEW, **event.as_dict()}
     order["id"] = stored.position
-    order["version"] = stored.version
     order["leaves_qty"] = event.order_qty
     order["alloc_state"] = AllocState.NEW if is_group or event.parent_order_id else None
     order["group_order_id"] = event.order_id if is_group else None
     order["is_grouped_order"] = is_group
-    order["transact_time"] = order["created_at"] = order["updated_at"] = stored.recorded_at
-    return OrderState.made({**_EMPTY, "order": Order.made(order)})
+    order["created_at"] = stored.recorded_at
+    return Draft(order, {**_EMPTY})
 
 
 _EMPTY: dict[str, Any] = {
@@ -311,7 +319,8 @@ def _reopened(draft: Draft, _event: OrderReopened, _: Happened) -> None:
     draft.order["state"] = State.LIVE
 
 
-_AS_REPORTED: dict[str, Any] = {
+_REPORTED: dict[str, Any] = {
+    **Execution.blank,
     "status": ExecutionStatus.ACTIVE,
     "orig_last_qty": None,
     "orig_last_px": None,
@@ -323,7 +332,7 @@ _AS_REPORTED: dict[str, Any] = {
 
 
 def _executed(draft: Draft, event: ExecutionCreated, stored: Happened) -> None:
-    fill = {**Execution.blank, **event.__dict__, **_AS_REPORTED}
+    fill = {**_REPORTED, **event.as_dict()}
     fill["id"] = stored.position
     fill["received_at"] = stored.recorded_at
     draft.own("executions")[event.exec_id] = Execution.made(fill)
@@ -476,3 +485,6 @@ _BY_EVENT: dict[type[Event], Callable[[Draft, Any, Happened], None]] = {
 }
 _CHANGES = {event.__name__: change for event, change in _BY_EVENT.items()}
 """Event -> what it changes in an order."""
+
+FOLDED = frozenset({OrderCreated.__name__, *_CHANGES})
+"""The events of an order."""

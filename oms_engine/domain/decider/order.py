@@ -51,7 +51,7 @@ from oms_engine.domain.vocabulary import (
     State,
     TimeInForce,
 )
-from oms_engine.record import digest
+from oms_engine.record import Hashed
 
 _TERMS = tuple(name for name in NewOrder.model_fields if name not in {"cum_qty", "order_id"})
 
@@ -76,16 +76,15 @@ def asked_hash(order: NewOrder, asset_class: AssetClass | None) -> str:
 
     An order that names no asset class is compared as one of the class that was derived when it was created.
     """
-    terms = terms_of(order, asset_class)
-    return digest({name: terms[name] for name in _COMPARED})
+    return _COMPARED.digest(terms_of(order, asset_class))
 
 
 def created_hash(order: OrderCreated) -> str:
     """The same hash of an order that was created."""
-    return digest({name: getattr(order, name) for name in _COMPARED})
+    return _COMPARED.digest(order.as_dict())
 
 
-_COMPARED = tuple(name for name in _TERMS if name not in {"sending_time", "transact_time"})
+_COMPARED = Hashed(NewOrder, (name for name in _TERMS if name not in {"sending_time", "transact_time"}))
 
 
 def create(facts: Facts[OrderCreateCmd], book: Book, new_id: NewId) -> str:
@@ -123,7 +122,7 @@ def place(facts: Facts[OrderPlaceCmd], book: Book, _: NewId) -> str:
 
 def accept(facts: Facts[OrderAcceptCmd], book: Book, _: NewId) -> str:
     """The market works the order."""
-    return _happens(facts, book, OrderAccepted(order_qty=facts.command.order_qty))
+    return _happens(facts, book, OrderAccepted.of(order_qty=facts.command.order_qty))
 
 
 def reject(facts: Facts[OrderRejectCmd], book: Book, _: NewId) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from functools import reduce
 from typing import Any
 
-from oms_engine.domain.decider.evolve import evolve, fold
+from oms_engine.domain.decider.evolve import Happened, evolve, fold
 from oms_engine.domain.events import (
     PRIVACY_STREAM,
     SETTINGS_STREAM,
@@ -16,7 +16,6 @@ from oms_engine.domain.events import (
     QuoteRequested,
     ReferencePricePosted,
     SettingsChanged,
-    StoredEvent,
 )
 from oms_engine.domain.model import (
     OrderState,
@@ -30,7 +29,7 @@ from oms_engine.domain.model import (
 from oms_engine.domain.rules.quote import QUOTE_MACHINE
 from oms_engine.domain.vocabulary import QuoteState
 
-Evolve = Callable[[Any, StoredEvent], StreamState]
+Evolve = Callable[[Any, Happened], StreamState]
 
 
 def open_quotes(quotes: QuoteRequestState) -> list[str]:
@@ -38,7 +37,7 @@ def open_quotes(quotes: QuoteRequestState) -> list[str]:
     return [name for name, quote in quotes.quotes.items() if not QUOTE_MACHINE.is_terminal_state(quote.state)]
 
 
-def evolve_quotes(state: QuoteRequestState | None, stored: StoredEvent) -> QuoteRequestState:
+def evolve_quotes(state: QuoteRequestState | None, stored: Happened) -> QuoteRequestState:
     """The request with its quotes after an event; it never refuses."""
     event = stored.payload
     if state is None:
@@ -63,7 +62,7 @@ def evolve_quotes(state: QuoteRequestState | None, stored: StoredEvent) -> Quote
     return after.but(request=after.request.but(version=stored.version, updated_at=stored.recorded_at))
 
 
-def _requested(event: QuoteRequested, stored: StoredEvent) -> QuoteRequestState:
+def _requested(event: QuoteRequested, stored: Happened) -> QuoteRequestState:
     given = {name: getattr(event, name) for name in QuoteRequested.model_fields}
     request = QuoteRequest.of(
         **given,
@@ -76,7 +75,7 @@ def _requested(event: QuoteRequested, stored: StoredEvent) -> QuoteRequestState:
     return QuoteRequestState(request)
 
 
-def _quoted(event: QuoteCreated, request: QuoteRequest, stored: StoredEvent) -> Quote:
+def _quoted(event: QuoteCreated, request: QuoteRequest, stored: Happened) -> Quote:
     given = {name: getattr(event, name) for name in QuoteCreated.model_fields}
     return Quote.of(
         **given,
@@ -96,7 +95,7 @@ def _ended(state: QuoteRequestState, quote_ids: list[str], reached: QuoteState) 
     return state.but(quotes={**state.quotes, **ended})
 
 
-def evolve_settings(state: SettingsState | None, stored: StoredEvent) -> SettingsState:
+def evolve_settings(state: SettingsState | None, stored: Happened) -> SettingsState:
     """What is set, and which prices are posted, after an event; it never refuses."""
     event = stored.payload
     before = state or SettingsState()
@@ -109,7 +108,7 @@ def evolve_settings(state: SettingsState | None, stored: StoredEvent) -> Setting
             raise TypeError(f"{event.type} is no event of the settings")
 
 
-def evolve_privacy(state: PrivacyState | None, stored: StoredEvent) -> PrivacyState:
+def evolve_privacy(state: PrivacyState | None, stored: Happened) -> PrivacyState:
     """Which keys are destroyed after an event; it never refuses."""
     event = stored.payload
     before = state or PrivacyState()
@@ -134,7 +133,7 @@ def evolver_of(stream_id: str) -> Evolve:
     return _KINDS[stream_id.partition("-")[0]]
 
 
-def fold_stream(stream_id: str, events: Iterable[StoredEvent], state: StreamState | None = None) -> StreamState | None:
+def fold_stream(stream_id: str, events: Iterable[Happened], state: StreamState | None = None) -> StreamState | None:
     """The stream after all these events; None when there are none."""
     evolver = evolver_of(stream_id)
     if evolver is evolve:
