@@ -8,7 +8,9 @@ if TYPE_CHECKING:
         CorpusNotFound,
         DocumentNotFound,
         InvalidArgument,
+        InvalidCorpus,
         InvalidPath,
+        InvalidQuestions,
         InvalidSearch,
         KnowledgeBaseError,
         NotFound,
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
         SectionNotFound,
         SemanticUnavailable,
     )
+    from knowledge_base.evaluation import Evaluation, evaluate
     from knowledge_base.library import PACKAGED_CORPUS, Library
+    from knowledge_base.questions import PACKAGED_QUESTIONS, Question, read_questions
     from knowledge_base.results import (
         DocumentSummary,
         Hit,
@@ -30,15 +34,21 @@ if TYPE_CHECKING:
         SemanticState,
     )
     from knowledge_base.sections import Section
+    from knowledge_base.sources import Generated, Source
 
 __all__ = [
     "PACKAGED_CORPUS",
+    "PACKAGED_QUESTIONS",
     "CorpusNotFound",
     "DocumentNotFound",
     "DocumentSummary",
+    "Evaluation",
+    "Generated",
     "Hit",
     "InvalidArgument",
+    "InvalidCorpus",
     "InvalidPath",
+    "InvalidQuestions",
     "InvalidSearch",
     "KnowledgeBaseError",
     "Library",
@@ -46,6 +56,7 @@ __all__ = [
     "NotFound",
     "OutlineEntry",
     "Overview",
+    "Question",
     "Reading",
     "Scenario",
     "ScenarioNotFound",
@@ -55,9 +66,12 @@ __all__ = [
     "SectionNotFound",
     "SemanticState",
     "SemanticUnavailable",
+    "Source",
+    "evaluate",
+    "read_questions",
 ]
 
-_ROOMS = ("errors", "sections", "results", "library")
+_ROOMS = ("errors", "sections", "sources", "results", "library", "questions", "evaluation")
 
 
 def __getattr__(name: str) -> object:

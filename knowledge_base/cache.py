@@ -6,7 +6,7 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
@@ -41,10 +41,24 @@ class Cache:
             temporary = tempfile.TemporaryDirectory(prefix="oms-mcp-", ignore_cleanup_errors=True)
             weakref.finalize(self, temporary.cleanup)
             self.folder = Path(temporary.name)
+            _borrow(wanted, self.folder)
             self.note = (
-                f"the cache folder {wanted} cannot be written ({problem.strerror or problem}), so the index is "
+                f"the cache folder {wanted} cannot be written ({problem.strerror or problem}), so what it lacks is "
                 "built anew in each process; set OMS_CACHE_DIR to a folder that can be written"
             )
+
+
+def _borrow(wanted: Path, folder: Path) -> None:
+    """Take over what a cache holds that cannot be written: models by a link, for they are large and only read."""
+    with suppress(OSError):
+        for model in (wanted / "models").iterdir():
+            (folder / "models").mkdir(exist_ok=True)
+            (folder / "models" / model.name).symlink_to(model.resolve())
+    for name in ("index", "embeddings"):
+        with suppress(OSError):
+            shutil.copytree(wanted / name, folder / name, copy_function=shutil.copyfile)
+            for copied in (folder / name, *(folder / name).rglob("*")):
+                copied.chmod(0o700)
 
 
 @contextmanager
@@ -68,5 +82,7 @@ def replacing(folder: Path) -> Iterator[Path]:
         written = Path(temporary, "whole")
         written.mkdir()
         yield written
+        if folder.is_symlink():
+            folder.unlink()
         shutil.rmtree(folder, ignore_errors=True)
         written.rename(folder)

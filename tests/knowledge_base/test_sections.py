@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from knowledge_base.sections import MAX_CHUNK, MIN_CHUNK, Document, parse_document, plain, slug
+from knowledge_base.sections import MAX_CHUNK, MAX_LINE, MAX_RUN, MIN_CHUNK, Document, parse_document, plain, slug
 
 PARAGRAPH = "What the desk calls a print is an execution. " * 6
 
@@ -184,3 +184,108 @@ def test_metadata_of_a_long_head_is_not_searched_for_ever() -> None:
     text = "# A\n" + "line\n" * 100 + "**Version:** 3\n"
     assert parse(text).version == ""
     assert re.search("Version", text)
+
+
+def test_a_paragraph_can_be_underlined_as_a_heading() -> None:
+    document = parse("Title\n=====\n\nText.\n\nTwo lines\nof a part\n---\n\nMore.\n\nEnd\n-\n")
+    assert [(section.level, section.title, section.start_line) for section in document.sections] == [
+        (1, "Title", 1),
+        (2, "Two lines of a part", 6),
+        (2, "End", 12),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Text.\n\n---\n",
+        "---\n",
+        "- item\n---\n",
+        "text\n- item\n---\n",
+        "1. item\n---\n",
+        "> quoted\n---\n",
+        "| a |\n---\n",
+        "<div>\n---\n",
+        "    code\n---\n",
+        "***\n---\n",
+        "```\ncode\n```\n---\n",
+        f"{'long ' * 300}\n---\n",
+        "line\n" * 9 + "---\n",
+        "<!-- note\n# no heading\n-->\n",
+        "<!-- note --> text\n",
+        "<pre>\n# no heading\n</pre>\n",
+        "<script>\nTitle\n---\n</script>\n",
+        f"# {'x' * 2000}\n",
+        "# \n",
+    ],
+)
+def test_what_only_looks_like_a_heading_is_none(text: str) -> None:
+    assert [section.level for section in parse(text).sections] == [0]
+
+
+def test_headings_follow_html_that_has_ended_and_stand_in_html_themselves() -> None:
+    text = "<!-- one\n-->\n# First\n\n<pre>x</pre>\n## Second\n\n<h3 id='x'>The <em>third</em></h3>\n"
+    assert [(section.level, section.title) for section in parse(text).sections[1:]] == [
+        (1, "First"),
+        (2, "Second"),
+        (3, "The third"),
+    ]
+
+
+def test_front_matter_is_read_and_holds_no_heading() -> None:
+    text = "---\ntitle: T\nversion: 2\nCategory: guides\nlast_updated: 2026-11-28\nempty:\n# comment\n---\nText.\n"
+    document = parse(text)
+    stated = (document.title, document.version, document.category, document.last_updated, document.status)
+    assert stated == ("T", "2", "guides", "2026-11-28", "")
+    assert [section.level for section in document.sections] == [0]
+
+
+@pytest.mark.parametrize(
+    "text", ["---\n", "---\nprose without a colon\n---\n", "---\na: b\n", "---\n" + "a: b\n" * 300]
+)
+def test_what_is_no_front_matter_states_nothing(text: str) -> None:
+    assert parse(text).category == "concepts"
+
+
+def test_a_heading_wins_over_the_title_of_front_matter_which_wins_over_the_name_of_the_file() -> None:
+    assert parse("---\ntitle: Front\n---\n# Own\n").title == "Own"
+    assert parse("---\ntitle: Front\n---\n## Part\n").title == "Front"
+    assert parse("## Part\n").title == "page"
+
+
+def test_lines_that_go_on_without_end_are_cut_for_retrieval_only() -> None:
+    document = parse("# Picture\n\n" + "x" * 50_000)
+    assert max(len(chunk.text) for chunk in document.chunks) <= MAX_LINE
+    assert len(document.text(1, 3)) > 50_000
+
+
+def test_very_many_lines_without_a_blank_one_are_cut_between_lines() -> None:
+    document = parse("# Table\n\n" + "| a cell | another cell |\n" * 5000)
+    assert all(len(chunk.text) <= MAX_RUN for chunk in document.chunks)
+    assert "\n".join(chunk.text for chunk in document.chunks) == "\n".join(document.lines)
+
+
+def test_brackets_in_code_stay_in_the_anchor_of_a_heading() -> None:
+    document = parse_document("p.md", "# A\n\n## `f(a[, b][, c])`\n\nText.\n")
+    assert document.sections[1].anchor == slug("`f(a[, b][, c])`") == "fa-b-c"
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("id: N1", "N1"),
+        ("id:  N1  # the first", "N1"),
+        ("id: 'N1 # 2' # the first", "N1 # 2"),
+        ('id: "N1"', "N1"),
+        ("id: 'N1", "'N1"),
+        ("id: N#1", "N#1"),
+        ("id:", ""),
+        (" id: N1", ""),
+        ("title: N1", ""),
+        (f"id: a{' ' * 500_000}b", f"a{' ' * 500_000}b"),
+    ],
+)
+def test_a_scenario_states_its_id(line: str, expected: str) -> None:
+    (fence,) = parse(f"```scenario\n{line}\n```\n").fences
+    assert fence.is_scenario
+    assert fence.stated("id") == expected

@@ -1,17 +1,24 @@
+import hashlib
 import io
+import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from knowledge_base import Library, SearchResult, SemanticUnavailable, builder
+from knowledge_base import Library, SearchResult, SemanticUnavailable
 from knowledge_base.cache import build_lock
-from knowledge_base.encoder import find_model
+from knowledge_base.encoder import find_model, load_or_export
+from knowledge_base.semantic import exported_model, send_entries
+from knowledge_base.vectors import Entry, VectorIndex, build
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +40,12 @@ def output(process: subprocess.Popen[str]) -> str:
     assert process.returncode == 0, stderr
     assert stderr == ""
     return stdout
+
+
+def hashes(folder: Path) -> dict[Path, bytes]:
+    """What each file holds, but for the database in which Chroma counts how often it was opened."""
+    files = (file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("chroma.sqlite3"))
+    return {file: hashlib.sha256(file.read_bytes()).digest() for file in files}
 
 
 def index_of(cache: Path) -> Path:
@@ -97,6 +110,18 @@ def test_an_index_is_built_once(corpus: Path, cache: Path) -> None:
     assert (index_of(cache) / "manifest.json").stat().st_ino == before.st_ino
 
 
+@pytest.mark.parametrize("entries", [1, 2, 3])
+def test_who_opens_an_index_leaves_its_files_as_they_are(tmp_path: Path, entries: int) -> None:
+    passages = [Entry(f"passage {number}", "title", "", "") for number in range(entries)]
+    folder, encoder = tmp_path / "index" / "made", load_or_export(find_model(), exported_model(tmp_path, "model"))
+    build(folder, passages, encoder, tmp_path / "embeddings" / "kept.sqlite")
+    before = hashes(folder)
+    for _ in range(3):
+        with closing(VectorIndex(folder)) as index:
+            assert len(index.rank([1.0] * len(encoder.encode(["a"])[0].vector), {}, 9)) == entries
+    assert hashes(folder) == before
+
+
 def test_a_changed_document_costs_only_its_own_sections(corpus: Path, cache: Path) -> None:
     page = corpus / "concepts/quantities.md"
     page.write_text(page.read_text().replace("the last digit", "the very last digit"))
@@ -109,19 +134,66 @@ def test_a_changed_document_costs_only_its_own_sections(corpus: Path, cache: Pat
     assert len(list((cache / "index").iterdir())) == 2
 
 
-def test_old_indexes_are_removed_but_the_last_few(corpus: Path, cache: Path) -> None:
-    for number in range(12):
-        (cache / f"index/old-{number}").mkdir()
+def used(cache: Path, name: str, user: str, days: float) -> Path:
+    """A folder that a corpus used so many days ago."""
+    folder = cache / "index" / name
+    folder.mkdir(exist_ok=True)
+    mark = folder / f"used-by-{user}"
+    mark.touch()
+    moment = time.time() - days * 86_400
+    os.utime(mark, (moment, moment))
+    return folder
+
+
+def test_each_corpus_keeps_the_two_indexes_it_used_last_for_a_month(corpus: Path, cache: Path) -> None:
+    kept = [used(cache, "a", "one", 4), used(cache, "b", "one", 3), used(cache, "c", "other", 29)]
+    kept.append(used(cache, "shared", "one", 6))
+    used(cache, "shared", "third", 20)
+    gone = [used(cache, "d", "one", 5), used(cache, "e", "fourth", 31), cache / "index/nobody's"]
+    gone[-1].mkdir()
+    (corpus / "new.md").write_text("# New\n\nA new page.\n")
+    with Library.open(corpus, cache=cache) as library:
+        assert library.warm_up(wait=True) == "ready"
+    assert [folder.name for folder in kept if not folder.exists()] == []
+    assert [folder.name for folder in gone if folder.exists()] == []
+
+
+def test_after_many_changes_a_corpus_has_two_indexes(corpus: Path, cache: Path) -> None:
+    shutil.rmtree(cache / "index")
+    for number in range(4):
+        (corpus / "new.md").write_text(f"# New\n\nThe page number {number}.\n")
+        with Library.open(corpus, cache=cache) as library:
+            library.build_index()
+    assert len(list((cache / "index").iterdir())) == 2
+
+
+def test_what_no_index_holds_is_forgotten_when_it_is_the_far_larger_part(corpus: Path, cache: Path) -> None:
+    (file,) = (cache / "embeddings").iterdir()
+    with closing(sqlite3.connect(file)) as embeddings, embeddings:
+        (known,) = embeddings.execute("SELECT count(*) FROM embeddings").fetchone()
+        old = [(os.urandom(32), b"", b"") for _ in range(known * 5)]
+        embeddings.executemany("INSERT INTO embeddings VALUES (?, ?, ?)", old)
     (corpus / "new.md").write_text("# New\n\nA new page.\n")
     with Library.open(corpus, cache=cache) as library:
         library.build_index()
-        assert library.warm_up(wait=True) == "ready"
-    assert len(list((cache / "index").iterdir())) == 8
+    with closing(sqlite3.connect(file)) as embeddings:
+        (left,) = embeddings.execute("SELECT count(*) FROM embeddings").fetchone()
+    assert known <= left <= known + 2
 
 
 def test_a_cache_of_vectors_that_is_no_database_is_started_anew(corpus: Path, cache: Path) -> None:
     (embeddings,) = (cache / "embeddings").iterdir()
     embeddings.write_bytes(b"no database" * 1000)
+    shutil.rmtree(cache / "index")
+    with Library.open(corpus, cache=cache) as library:
+        library.build_index()
+    assert ask(corpus, cache, "withdraw an order").mode == "hybrid"
+
+
+def test_a_damaged_cache_of_vectors_is_started_anew(corpus: Path, cache: Path) -> None:
+    (embeddings,) = (cache / "embeddings").iterdir()
+    content = embeddings.read_bytes()
+    embeddings.write_bytes(content[:4096] + b"x" * (len(content) - 4096))
     shutil.rmtree(cache / "index")
     with Library.open(corpus, cache=cache) as library:
         library.build_index()
@@ -197,7 +269,7 @@ def test_an_index_that_lost_its_entries_is_rebuilt(corpus: Path, cache: Path) ->
         import sys, chromadb
         from chromadb.config import Settings
         client = chromadb.PersistentClient(sys.argv[1], settings=Settings(anonymized_telemetry=False))
-        client.delete_collection("kb_sections")
+        client.delete_collection("kb_passages")
     """
     output(python(code, index_of(cache)))
     with Library.open(corpus, cache=cache) as library:
@@ -219,12 +291,19 @@ def test_a_half_built_index_is_swept_away(corpus: Path, cache: Path) -> None:
     assert not (cache / "index/building-dead").exists()
 
 
-def test_a_damaged_export_is_made_anew(corpus: Path, cache: Path) -> None:
+@pytest.mark.parametrize("file", ["model.onnx", "weights.bin"])
+def test_a_damaged_export_is_made_anew(corpus: Path, cache: Path, file: str) -> None:
     (export,) = (cache / "models").iterdir()
-    (export / "model.onnx").unlink()
-    (export / "model.onnx").write_bytes(b"no model")
+    size = (export / file).stat().st_size
+    (export / file).unlink()
+    (export / file).write_bytes(b"no model")
     assert ask(corpus, cache, "withdraw").semantic == "ready"
-    assert (export / "model.onnx").stat().st_size > 1_000_000
+    assert (export / file).stat().st_size == size
+
+
+def test_the_weights_may_be_read_by_whoever_may_read_the_model(cache: Path) -> None:
+    (export,) = (cache / "models").iterdir()
+    assert (export / "weights.bin").stat().st_mode == (export / "model.onnx").stat().st_mode
 
 
 def test_an_export_that_answers_otherwise_than_its_reference_is_made_anew(corpus: Path, cache: Path) -> None:
@@ -340,6 +419,20 @@ def test_nothing_opens_a_socket(corpus: Path, tmp_path: Path) -> None:
     assert output(python(code, corpus, tmp_path / "cache")) == "hybrid None\n"
 
 
+def test_nothing_is_kept_for_anybody_to_be_told(corpus: Path, cache: Path, tmp_path: Path) -> None:
+    """The runtime of the model would write down at home what it does, and send it to its maker."""
+    code = """
+        import os, sys
+        from pathlib import Path
+        os.environ["HOME"] = sys.argv[3]
+        from knowledge_base import Library
+        with Library.open(Path(sys.argv[1]), cache=Path(sys.argv[2])) as library:
+            print(library.warm_up(wait=True), [*Path(sys.argv[3]).rglob("*")])
+    """
+    (tmp_path / "home").mkdir()
+    assert output(python(code, corpus, cache, tmp_path / "home")) == "ready []\n"
+
+
 def test_two_processes_that_build_at_once_are_both_ready_and_build_once(corpus: Path, cache: Path) -> None:
     shutil.rmtree(index_of(cache))
     shutil.rmtree(cache / "embeddings")
@@ -417,7 +510,7 @@ def test_a_closed_library_still_compares_words(corpus: Path, cache: Path) -> Non
 def test_an_index_that_fails_while_serving_leaves_words(corpus: Path, cache: Path) -> None:
     with Library.open(corpus, cache=cache) as library:
         library.warm_up(wait=True)
-        library._semantic._index.close()  # type: ignore[union-attr]
+        library._shelf._snapshot.semantic._index.close()  # type: ignore[union-attr]
         result = library.search("withdraw an order")
         assert (result.mode, result.semantic) == ("keyword", "unavailable")
         assert "has failed" in str(result.note)
@@ -434,19 +527,41 @@ def test_a_cache_that_cannot_be_written_is_replaced_and_said(corpus: Path, tmp_p
         assert library.status().cache != str(tmp_path / "file")
 
 
-def test_the_builder_reports_progress(corpus: Path, cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.rmtree(index_of(cache))
-    assert builder.main([str(corpus), str(cache)]) == 0
-    assert capsys.readouterr().out.splitlines()[-1].endswith(" sections")
-    assert builder.main([str(corpus / "nowhere"), str(cache)]) == 1
-    assert "is not a folder" in capsys.readouterr().err
+def sent(*texts: str) -> str:
+    stream = io.StringIO()
+    send_entries([Entry(text, "title", "", "") for text in texts], stream)
+    return stream.getvalue()
 
 
-def test_the_builder_ends_when_its_parent_is_gone(corpus: Path, cache: Path) -> None:
-    shutil.rmtree(index_of(cache))
-    command = [sys.executable, "-m", "knowledge_base.builder", str(corpus), str(cache)]
+def start_builder(cache: Path, model: Path) -> subprocess.Popen[str]:
+    """A builder that has been sent two passages and whose input stays open."""
+    command = [sys.executable, "-m", "knowledge_base.builder", str(cache), str(model), "user"]
+    process = subprocess.Popen(
+        command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert process.stdin is not None
+    process.stdin.write(sent("one passage", "another passage"))
+    process.stdin.flush()
+    return process
+
+
+def test_the_builder_reports_progress(cache: Path) -> None:
+    process = start_builder(cache, find_model())
+    assert process.stdout is not None
+    assert [*process.stdout] == ["0 of 3 passages\n", "3 of 3 passages\n"]
+    assert process.wait(timeout=30) == 0
+
+
+def test_the_builder_says_why_it_cannot_build(cache: Path, tmp_path: Path) -> None:
+    process = start_builder(cache, tmp_path / "nowhere")
+    assert process.wait(timeout=60) == 1
+    assert process.stderr is not None
+    assert "cannot be loaded" in process.stderr.read()
+
+
+def test_the_builder_ends_when_its_parent_is_gone(cache: Path) -> None:
     with build_lock(cache):
-        process = subprocess.Popen(command, cwd=REPOSITORY, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-        assert isinstance(process.stdin, io.IOBase)
+        process = start_builder(cache, find_model())
+        assert process.stdin is not None
         process.stdin.close()
         assert process.wait(timeout=30) == 1
