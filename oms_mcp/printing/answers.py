@@ -26,9 +26,9 @@ _MAX_PANELS = 5
 _MAX_REASONS = 20
 
 
-def complaint(title: str, message: str) -> None:
+def complaint(title: str, *messages: str) -> None:
     """One red panel about what was typed."""
-    panel(err(), title, [Text(clean(for_people(message)), overflow="fold")])
+    panel(err(), title, [Text(clean(message), overflow="fold") for message in messages])
 
 
 def in_commands(error: Wire) -> Wire:

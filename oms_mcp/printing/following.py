@@ -1,13 +1,12 @@
 """How do events and messages look, line by line, while they come?"""
 
-import json
 import sys
 
 from rich.padding import Padding
 from rich.text import Text
 
 from oms_mcp.printing.orders import facts_of, subject_of
-from oms_mcp.printing.terminal import PIPED_WIDTH, Wire, clean, out
+from oms_mcp.printing.terminal import PIPED_WIDTH, Wire, clean, out, print_line
 
 _TYPES = {"SNAPSHOT": "cyan", "UPDATE": "green", "LEAVE": "yellow"}
 _WIDTH = 8
@@ -27,7 +26,7 @@ def events(wire: Wire) -> None:
 def event(wire: Wire, *, as_json: bool) -> None:
     """One event: where it stands, what it says, and what it came from."""
     if as_json:
-        _line(wire)
+        print_line(wire)
         return
     stream = clean(wire["streamId"].removeprefix("order-"))
     head = Text.assemble(
@@ -44,7 +43,7 @@ def event(wire: Wire, *, as_json: bool) -> None:
 def message(wire: Wire, *, as_json: bool) -> None:
     """One message of a subscription; a heartbeat is nothing to look at."""
     if as_json:
-        _line(wire)
+        print_line(wire)
         return
     match wire["type"]:
         case "HEARTBEAT":
@@ -58,14 +57,6 @@ def message(wire: Wire, *, as_json: bool) -> None:
                 head.append_text(subject_of(wire["topic"], wire["state"]))
             happened = ", ".join(event["type"] for event in wire.get("events", ()))
             _print(head, *([Text(happened, style="dim")] if happened else []))
-
-
-def _line(wire: Wire) -> None:
-    """One JSON document on one line, at once."""
-    unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    text = json.dumps(wire, ensure_ascii=not unicode)
-    sys.stdout.write(text.encode(errors="backslashreplace").decode() + "\n")
-    sys.stdout.flush()
 
 
 def _print(head: Text, *more: Text) -> None:

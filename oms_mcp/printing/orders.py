@@ -147,8 +147,8 @@ _QUIET = {"placeQty": "0", "allocQty": "0", "pendingAllocQty": "0", "isGroupedOr
 """What says nothing of an order that stands alone."""
 
 
-def order(wire: Wire) -> None:
-    """One order with its executions and allocations, and what can follow."""
+def order(wire: Wire, *, hints: bool = True) -> None:
+    """One order with its executions and allocations, what can follow, and as a hint which command shows its tree."""
     console = out()
     told = {
         name: value_of(value) if isinstance(value, Mapping) else value
@@ -171,58 +171,9 @@ def order(wire: Wire) -> None:
     for warning in wire.get("warnings", []):
         note(for_people(warning))
     console.print(next_states(wire["nextStates"]))
-    if "children" in wire:
+    if "children" in wire and hints:
         console.print()
         console.print(Text(f"oms show {clean(wire['orderId'])} --tree shows its tree", style="dim"))
-
-
-def tree(wire: Wire) -> None:
-    """A tree of orders, children below their parents, and the group or the members that are linked to it."""
-    console = out()
-    console.print(_tree_table(_by_branch(wire["children"]), asked=wire["orderId"]))
-    linked = {"members": wire.get("members", []), "group": [wire["group"]] if "group" in wire else []}
-    for title, orders in linked.items():
-        if orders:
-            console.print()
-            console.print(_tree_table([{**each, "depth": 0} for each in orders], asked=wire["orderId"], title=title))
-
-
-def _by_branch(orders: Sequence[Wire]) -> list[Wire]:
-    """Orders that come by depth, each directly followed by those below it."""
-    below: dict[str | None, list[Wire]] = {}
-    for each in orders:
-        below.setdefault(each.get("parentOrderId"), []).append(each)
-    found: list[Wire] = []
-    waiting = below.get(None, [])[::-1]
-    while waiting:
-        found.append(waiting.pop())
-        waiting += below.get(found[-1]["orderId"], [])[::-1]
-    return found
-
-
-def _tree_table(orders: Sequence[Wire], *, asked: str, title: str = "") -> Table:
-    quantities = [name for name in _HEADS if any(name in each for each in orders)]
-    rows = [
-        [
-            Text(f"{'  ' * each['depth']}{clean(each['orderId'])}", style="bold" if each["orderId"] == asked else ""),
-            _state(each),
-            *(each.get(name, "") for name in quantities),
-        ]
-        for each in orders
-    ]
-    heads = [_HEADS[name] for name in quantities]
-    return table(rows, "orderId", "state", *heads, title=title, right=heads)
-
-
-_HEADS = {
-    "orderQty": "ordered",
-    "placeQty": "placed",
-    "cumQty": "done",
-    "leavesQty": "open",
-    "allocQty": "handed on",
-    "pendingAllocQty": "pending",
-}
-"""Quantity -> the head of its column, short enough for a tree of deep branches."""
 
 
 def next_states(states: Sequence[Wire]) -> RenderableType:

@@ -61,8 +61,8 @@ def for_people(message: str) -> str:
 
 
 def counted(number: int, name: str) -> str:
-    """1 order, 2 orders."""
-    return f"{number} {name}" if number == 1 else f"{number} {name}s"
+    """1 order, 2,000 orders."""
+    return f"{number} {name}" if number == 1 else f"{number:,} {name}s"
 
 
 def out() -> Console:
@@ -107,8 +107,18 @@ def is_attended() -> bool:
 
 def print_json(wire: object) -> None:
     """One JSON document on standard output."""
+    _write_json(wire, 2 if sys.stdout.isatty() else None)
+
+
+def print_line(wire: object) -> None:
+    """One JSON document on one line of standard output, at once."""
+    _write_json(wire, None)
+    sys.stdout.flush()
+
+
+def _write_json(wire: object, indent: int | None) -> None:
     unicode = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
-    text = json.dumps(wire, ensure_ascii=not unicode, indent=2 if sys.stdout.isatty() else None)
+    text = json.dumps(wire, ensure_ascii=not unicode, indent=indent)
     sys.stdout.write(text.encode(errors="backslashreplace").decode() + "\n")  # half a character becomes its JSON escape
 
 

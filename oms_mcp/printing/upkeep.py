@@ -23,6 +23,18 @@ def doctor(wire: Wire) -> None:
     console.print(Text("all well", style="green") if wire["ok"] else Text("problems found", style="bold red"))
 
 
+def snippets(wires: Sequence[Wire]) -> None:
+    """What to paste into clients: alone it can be piped on, with where it belongs told beside it."""
+    console = out()
+    for number, wire in enumerate(wires):
+        if len(wires) == 1:
+            note(f"for {wire['title']}: {wire['place']}")
+        else:
+            console.print(Text.assemble("\n" if number else "", (wire["title"], "bold"), f": {wire['place']}"))
+        for line in wire["text"].splitlines():
+            console.print(Text(line), soft_wrap=True)
+
+
 def verification(wire: Wire) -> None:
     """What was found in a database, with the way out, or that all is well."""
     console = out()
@@ -37,6 +49,8 @@ def verification(wire: Wire) -> None:
         console.print(
             Text(f"hash chain from position {chain['first']} to {chain['last']}: {chain['head']}"), soft_wrap=True
         )
+    if "eventsHash" in wire:
+        console.print(Text(f"events hash {wire['eventsHash']}"), soft_wrap=True)
     held = ", ".join(counted(number, name.removesuffix("s")) for name, number in wire["counts"].items())
     said = f"sound: {held}" if wire["sound"] else f"{counted(len(findings) + wire['moreFindings'], 'finding')}"
     console.print(Text(said, style="green" if wire["sound"] else "bold red"), soft_wrap=True)

@@ -1,0 +1,1 @@
+"""How does a report become a page that opens in any browser, offline and without scripts?"""
