@@ -5,7 +5,7 @@ import inspect
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from mcp.server.mcpserver.tools import Tool
@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from oms_engine.domain.catalogue import in_catalogue_order, violation
 from oms_engine.errors import Refused, problem_of, shown
 from oms_engine.framework.validation import Violation
+from oms_mcp.icons import DESTROYS, READS, WRITES
 from oms_mcp.seam import Out
 from oms_mcp.shapes import ResponseFormat, Wire
 
@@ -64,7 +65,18 @@ More = dict[str, Any] | None
 
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
-    """A tool as its module declares it; `required` names the arguments that the engine asks for."""
+    """A tool as its module declares it.
+
+    Attributes:
+        run: The function; its name is that of the tool.
+        answers: What its structured content is.
+        title: Its name for people.
+        read_only: It changes nothing.
+        destructive: It ends or takes back something, or changes what holds for all.
+        idempotent: The same call can be sent again.
+        asks: The user has to agree to each call.
+        required: Arguments that the engine asks for.
+    """
 
     run: Callable[..., Any]
     answers: type[Out]
@@ -72,6 +84,7 @@ class ToolSpec:
     read_only: bool = False
     destructive: bool = False
     idempotent: bool = True
+    asks: bool = False
     required: tuple[str, ...] = ()
 
     @property
@@ -85,13 +98,19 @@ class Arguments(FuncMetadata):
 
     tool: str
 
+    @cached_property
+    def _structured(self) -> frozenset[str]:
+        """The arguments that are lists or objects."""
+        fields = self.arg_model.model_fields
+        return frozenset(name for name, field in fields.items() if _takes_structure(field.annotation))
+
     def validate_arguments(self, arguments_to_validate: dict[str, Any]) -> dict[str, Any]:
         """The arguments for the tool's function; raises Refused with everything that is wrong with them."""
         fields = self.arg_model.model_fields
         unknown = [name for name in arguments_to_validate if name not in fields]
         found = unknown_arguments(unknown, f"argument of {self.tool}", [*fields])
         given = {
-            name: _structure(value) if _takes_structure(fields[name].annotation) else value
+            name: _structure(value) if name in self._structured else value
             for name, value in arguments_to_validate.items()
             if name in fields and value is not None
         }
@@ -132,6 +151,7 @@ def build(spec: ToolSpec) -> Tool:
             idempotent_hint=spec.idempotent,
             open_world_hint=False,
         ),
+        icons=[DESTROYS if spec.destructive else READS if spec.read_only else WRITES],
         structured_output=False,
     )
     schema = portable(tool.parameters)
@@ -294,11 +314,3 @@ def joined(given: Mapping[str, object], more: Mapping[str, Any] | None) -> Wire:
 def given_twice(field: str, message: str) -> Violation:
     """Two arguments that name the same thing."""
     return violation("ENV-10", "OMS-VAL-001", field, f"{message}; send one of the two")
-
-
-def require_confirmation(tool: str, action: str, *, confirm: bool, dry_run: bool) -> None:
-    """Raises Refused (OMS-VAL-006) unless the user agreed or nothing would be stored."""
-    if confirm or dry_run:
-        return
-    message = f"{tool} with action {action} was not confirmed; nothing changed. Ask the user, then send confirm=true"
-    raise Refused(problem_of([violation("CNF-01", "OMS-VAL-006", "confirm", message)]))

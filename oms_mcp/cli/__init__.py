@@ -6,27 +6,39 @@ import sys
 from contextlib import suppress
 
 from oms_mcp.cli import orders  # isort: skip # each module's commands join the app, and help lists them in this order
-from oms_mcp.cli import following, scenarios, serving, safekeeping, erasure, outbox, projections, settings, knowledge  # isort: skip
+from oms_mcp.cli import drawing  # isort: skip
+from oms_mcp.cli import following, blotter, audit, scenarios, simulating, fix, serving, tokens  # isort: skip
+from oms_mcp.cli import safekeeping, erasure, outbox  # isort: skip
+from oms_mcp.cli import projections, settings, knowledge, quality, contracts  # isort: skip
 from oms_mcp.cli.root import MISUSED, REFUSED, app
 
 __all__ = [
     "app",
+    "audit",
+    "blotter",
+    "contracts",
+    "drawing",
     "erasure",
+    "fix",
     "following",
     "knowledge",
     "main",
     "orders",
     "outbox",
     "projections",
+    "quality",
     "safekeeping",
     "scenarios",
     "serving",
     "settings",
+    "simulating",
+    "tokens",
 ]
 
 
 def main() -> None:
     """The console script `oms`."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # before anything loads numpy; see knowledge_base.encoder
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without Unicode gets escapes, not a traceback

@@ -163,32 +163,45 @@ OrderId = Annotated[str, typer.Argument(metavar="ORDER", help="An orderId.")]
     epilog=examples(
         "oms show O1 --db orders.db",
         "oms show O1 --tree --db orders.db",
+        "oms show O1 --timeline --waterfall --db orders.db",
         "oms show O1 --as-of v2 --db orders.db",
         "oms show O1 --json --db orders.db",
     )
 )
 def show(
     order_id: OrderId,
-    tree: Annotated[bool, typer.Option("--tree", help="The tree it stands in, with its group or its members.")] = False,
+    tree: Annotated[bool, typer.Option("--tree", help="Also the tree it stands in, and its group or members.")] = False,
+    timeline: Annotated[bool, typer.Option("--timeline", help="Also what happened to it, event by event.")] = False,
+    waterfall: Annotated[bool, typer.Option("--waterfall", help="Also what became of its quantity.")] = False,
     as_of: AsOf = "",
     db: Kept = "",
     pairs: Held = None,
     as_json: Json = False,
 ) -> None:
-    """Show an order, its executions, its allocations and what can follow; or its tree."""
-    from oms_mcp.printing import orders, terminal
+    """Show an order, its executions, its allocations and what can follow; on demand with pictures.
+
+    oms draw makes each picture alone, also as SVG and Mermaid.
+    """
+    from oms_mcp.pictures import Picture, timeline_of, tree_of, waterfall_of
+    from oms_mcp.printing import orders, pictures, terminal
     from oms_mcp.shapes import moment_wire, seen_at, tree_wire, whole_order_wire
 
+    drawn: dict[str, Picture] = {}
     with opened(db, pairs, needed_by="show") as now, seen_at(now, as_of, order_id) as engine:
         order = engine.find(order_id)
-        wire = {"orderId": order_id, **tree_wire(engine, order)} if tree else whole_order_wire(engine, order)
-        wire |= moment_wire(engine)
+        wire = whole_order_wire(engine, order) | (tree_wire(engine, order) if tree else {}) | moment_wire(engine)
+        if timeline:
+            drawn["timeline"] = timeline_of(engine, order_id)
+        if tree:
+            drawn["tree"] = tree_of(engine, order_id)
+        if waterfall:
+            drawn["waterfall"] = waterfall_of(engine, order_id)
     if as_json:
-        terminal.print_json(wire)
-    elif tree:
-        orders.tree(wire)
-    else:
-        orders.order(wire)
+        terminal.print_json(wire | {name: drawn[name].to_wire() for name in drawn if name != "tree"})
+        return
+    orders.order(wire, hints=not tree)
+    for picture in drawn.values():
+        pictures.show(picture)
 
 
 @app.command(

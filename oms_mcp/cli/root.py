@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 refused (or an expectation differs, or a problem was found
 
 # ruff: noqa: PLC0415 - a command loads only what it needs
 
+import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import takewhile
@@ -19,12 +20,14 @@ if TYPE_CHECKING:
 
 SESSION = "cli"
 REFUSED, MISUSED = 1, 2
+INTERRUPTED = 130
+"""After Ctrl-C, as shells have it."""
 
 
 _OPTIONS = {
     "as_of": "--as-of",
     "resumeFrom": "--resume",
-    **{name: f"--{name}" for name in ("entity", "sort", "page", "size", "topic")},
+    **{name: f"--{name}" for name in ("entity", "sort", "page", "size", "topic", "format")},
 }
 """Arguments of the engine -> the options that they are here."""
 
@@ -53,13 +56,20 @@ class _Oms(TyperGroup):
 
 def _report(error: Exception, *, as_json: bool) -> int | None:
     """Tell what was refused or typed wrongly; None when the error is neither."""
+    from knowledge_base.errors import InvalidQuestions
     from oms_engine import Refused, ScenarioError, SettingsError
     from oms_engine.errors import StoreUnavailable, problem
     from oms_mcp.inputs import Misuse, as_typed
     from oms_mcp.printing import answers, terminal
     from oms_mcp.shapes import problem_from
 
-    titles = {Misuse: "usage", SettingsError: "settings", ScenarioError: "scenario", StoreUnavailable: "database"}
+    titles = {
+        Misuse: "usage",
+        SettingsError: "settings",
+        ScenarioError: "scenario",
+        StoreUnavailable: "database",
+        InvalidQuestions: "questions",
+    }
     typed_wrongly = type(error) in titles or (as_json and isinstance(error, _USAGE_ERROR))
     told = problem_from(error) or (problem("OMS-VAL-004", _words(error)) if typed_wrongly else None)
     if told is None:
@@ -70,11 +80,14 @@ def _report(error: Exception, *, as_json: bool) -> int | None:
     if as_json:
         terminal.print_json({"error": answers.in_commands(told.to_wire())})
     elif typed_wrongly:
-        answers.complaint(titles[type(error)], str(error))
+        told_each = [error.file, *error.mistakes] if isinstance(error, InvalidQuestions) else [str(error)]
+        if not isinstance(error, SettingsError):  # which names tools that a server is to offer
+            told_each = [terminal.for_people(each) for each in told_each]
+        answers.complaint(titles[type(error)], *told_each)
     elif isinstance(error, Refused):
         answers.problem(told.to_wire(), terminal.err())
     else:
-        answers.complaint("refused", str(error))
+        answers.complaint("refused", terminal.for_people(str(error)))
     return MISUSED if typed_wrongly or _is_mistyped(told) else REFUSED
 
 
@@ -138,12 +151,13 @@ Held = Annotated[
 ]
 
 
-def _not_blank(ctx: typer.Context, param: typer.CallbackParam, value: str) -> str:
+def not_blank(ctx: typer.Context, param: typer.CallbackParam, value: str) -> str:
     """An option that was typed says something: an empty variable of a script does not silently mean "none"."""
     source = ctx.get_parameter_source(str(param.name))
     if source is not None and source.name == "COMMANDLINE" and not value.strip():
-        option = f"--{param.name}".replace("_", "-")
-        raise typer.BadParameter("is empty; give a value, or leave the option out", ctx, param_hint=option)
+        is_option = param.param_type_name == "option"
+        typed = f"--{param.name}".replace("_", "-") if is_option else str(param.metavar)
+        raise typer.BadParameter("is empty; give a value, or leave it out", ctx, param_hint=typed)
     return value
 
 
@@ -153,15 +167,29 @@ AsOf = Annotated[
     typer.Option(
         "--as-of",
         metavar="MOMENT",
-        callback=_not_blank,
+        callback=not_blank,
         help="As it was: version v12 (of one order), position p3456, or ISO-8601 time.",
     ),
 ]
 Cursor = Annotated[
     str,
     typer.Option(
-        metavar="TEXT", callback=_not_blank, help="In place of --page: nextCursor of the page before; * starts."
+        metavar="TEXT", callback=not_blank, help="In place of --page: nextCursor of the page before; * starts."
     ),
+]
+Corpus = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--corpus",
+        metavar="DIR",
+        help="A folder of markdown, searched beside the documents that come along; repeatable. Or set OMS_KB_CORPUS.",
+    ),
+]
+OnlyCorpus = Annotated[
+    bool, typer.Option("--only-corpus", help="Leave out the documents that come along. Or set OMS_KB_ONLY=1.")
+]
+Tokens = Annotated[
+    str, typer.Option("--tokens", envvar="OMS_TOKENS", metavar="FILE", help="File with the tokens that let clients in.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document for machines.")]
 
@@ -172,6 +200,33 @@ def _root(
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None: ...
+
+
+@contextmanager
+def naming(option: str, way_out: str = "") -> Iterator[None]:
+    """A file that an option names and that cannot be written is a mistake of that option, not of a database."""
+    from oms_engine.errors import StoreUnavailable
+    from oms_mcp.inputs import Misuse
+
+    try:
+        yield
+    except StoreUnavailable as error:
+        raise Misuse(f"{option}: {error}", *([way_out] if way_out else [])) from None
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """A signal that ends a program ends the block as Ctrl-C does, so that nothing is left behind half done."""
+
+    def leave(_number: int, _frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, leave) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

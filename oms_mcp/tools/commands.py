@@ -10,8 +10,9 @@ from pydantic.alias_generators import to_camel
 
 from oms_engine import CommandResult
 from oms_engine.framework.validation import Violation
-from oms_mcp.arguments import Actions, arguments_of, envelope_of, own_names, require_confirmation
-from oms_mcp.seam import CORRECT_FIRST, Ctx, Out, answer, backend_of, session_of
+from oms_mcp.arguments import Actions, arguments_of, envelope_of, own_names
+from oms_mcp.consent import Consent
+from oms_mcp.seam import CORRECT_FIRST, Ctx, Out, answer, backend_of, require_own_name, sender_of
 from oms_mcp.shapes import ResponseFormat, Wire, command_wire, settings_before
 
 
@@ -74,6 +75,7 @@ class Action:
         given: Arguments that only some actions use.
         common: Fields that every action sends.
         part: The object of the envelope that the fields of the action belong in; empty when they stand in it directly.
+        consent: Whether the user agreed; None where nobody has to.
     """
 
     tool: str
@@ -82,14 +84,14 @@ class Action:
     given: Mapping[str, object]
     common: Mapping[str, object]
     part: str = ""
+    consent: Consent | None = None
 
 
-def act(
-    ctx: Ctx, action: Action, *, dry_run: bool, response_format: ResponseFormat, confirm: bool = True
-) -> CallToolResult:
-    """Carry out an action; raises Refused for an argument that it does not use, or for want of confirmation."""
+def act(ctx: Ctx, action: Action, *, dry_run: bool, response_format: ResponseFormat) -> CallToolResult:
+    """Carry out an action; raises Refused for an argument that it does not use, or where nobody agreed to it."""
     envelope = envelope_of(action.actions, action.name, action.given, action.common, action.part)
-    require_confirmation(action.tool, action.name, confirm=confirm, dry_run=dry_run)
+    if action.consent is not None:
+        dry_run = dry_run or not action.consent.given(action.tool, action.name)
     names = own_names(action.actions, action.name)
     return send(ctx, envelope, dry_run=dry_run, response_format=response_format, names=names)
 
@@ -110,11 +112,15 @@ def send(
         dry_run: Preview it.
         response_format: How much is told of the order.
         names: Field -> argument, where the caller writes a field otherwise.
+
+    Raises:
+        Refused: OMS-AUTH-003, where it names another than whom the token of the caller names.
     """
+    require_own_name(envelope)
     backend = backend_of(ctx)
     given = {name: value for name, value in envelope.items() if value is not None}
     known = settings_before(backend.engine, given)
-    outcome = backend.engine.run(given, session_id=session_of(ctx), dry_run=dry_run)
+    outcome = backend.engine.run(given, dry_run=dry_run, **sender_of(ctx))
     told = outcome._replace(result=_in_words_of_the_caller(outcome.result, {**_COMMON, **names}))
     wire = command_wire(backend.engine, told, response_format, known)
     if outcome.result.ok:

@@ -23,6 +23,7 @@ from oms_mcp.arguments import (
     joined,
     text,
 )
+from oms_mcp.consent import Answered, Consent
 from oms_mcp.seam import Ctx
 from oms_mcp.tools.commands import Action, CommandOut, act, send
 
@@ -111,6 +112,7 @@ async def correct_execution(
     command_id: CommandId = None,
     expected_version: ExpectedVersion = None,
     response_format: Format = "concise",
+    answered: Answered,
 ) -> CallToolResult:
     """Take a fill back (ExecutionWhackCmd, ExecutionBustCmd) or restate it (ExecutionCorrectCmd).
 
@@ -130,11 +132,19 @@ async def correct_execution(
         message = "exec_id is missing; name the fill that is restated"  # else new_exec_id would name it
         raise Refused(problem_of([violation("ENV-07", "OMS-VAL-003", "exec_id", message)]))
     common = {"orderId": order_id, "commandId": command_id, "expectedVersion": expected_version}
-    chosen = Action("correct_execution", action, CORRECTIONS, given, common)
-    return act(ctx, chosen, confirm=confirm, dry_run=dry_run, response_format=response_format)
+    consent = Consent(answered, confirm=confirm, dry_run=dry_run)
+    chosen = Action("correct_execution", action, CORRECTIONS, given, common, consent=consent)
+    return act(ctx, chosen, dry_run=dry_run, response_format=response_format)
 
 
 TOOLS = (
     ToolSpec(report_execution, CommandOut, "Book a fill", required=("order_id", "exec_id", "last_qty", "last_px")),
-    ToolSpec(correct_execution, CommandOut, "Take a fill back or restate it", destructive=True, required=("exec_id",)),
+    ToolSpec(
+        correct_execution,
+        CommandOut,
+        "Take a fill back or restate it",
+        destructive=True,
+        asks=True,
+        required=("exec_id",),
+    ),
 )

@@ -23,6 +23,7 @@ from oms_mcp.arguments import (
     text,
     whole,
 )
+from oms_mcp.consent import Answered, Consent
 from oms_mcp.seam import Ctx
 from oms_mcp.tools.commands import Action, CommandOut, act, send
 
@@ -188,6 +189,7 @@ async def end_order(
     command_id: CommandId = None,
     expected_version: ExpectedVersion = None,
     response_format: Format = "concise",
+    answered: Answered,
 ) -> CallToolResult:
     """End an order. A LIVE order is cancelled in two steps: cancel, then accept_cancel as the market's answer.
 
@@ -201,8 +203,9 @@ async def end_order(
         "reject_code": reject_code,
     }
     common = {"orderId": order_id, "commandId": command_id, "expectedVersion": expected_version}
-    chosen = Action("end_order", action, ENDINGS, given, common)
-    return act(ctx, chosen, confirm=confirm, dry_run=dry_run, response_format=response_format)
+    consent = Consent(answered, confirm=confirm, dry_run=dry_run)
+    chosen = Action("end_order", action, ENDINGS, given, common, consent=consent)
+    return act(ctx, chosen, dry_run=dry_run, response_format=response_format)
 
 
 TOOLS = (
@@ -213,5 +216,5 @@ TOOLS = (
         required=("cl_ord_id", "account", "symbol", "side", "ord_type"),
     ),
     ToolSpec(update_order, CommandOut, "Move an order forward", required=("order_id",)),
-    ToolSpec(end_order, CommandOut, "End an order", destructive=True, required=("order_id",)),
+    ToolSpec(end_order, CommandOut, "End an order", destructive=True, asks=True, required=("order_id",)),
 )

@@ -21,10 +21,11 @@ _LAST_POSITION = 10**18
 
 
 class PageOut(Out):
-    """One page of rows."""
+    """One page of rows; with group_by groups instead, largest first: key (absent: no value), count, sums."""
 
-    content: list[dict[str, Any]]
-    page: dict[str, int]
+    content: list[dict[str, Any]] | None = None
+    page: dict[str, int] | None = None
+    groups: list[dict[str, Any]] | None = None
     next_cursor: str | None = None
     as_of: str | None = None
     warnings: list[str]
@@ -56,6 +57,7 @@ async def search_orders(
     size: Annotated[StrictInt | None, Field(description="rows per page, 50 if absent, at most 500")] = None,
     cursor: Annotated[str, Field(description="instead of page, faster: nextCursor of the last page, or *")] = "",
     fields: Annotated[list[str] | None, Field(description="only these fields of each row")] = None,
+    group_by: Annotated[str, Field(description="a field: count rows and add quantities by its values")] = "",
     as_of: Annotated[str, Field(description="the past: position p3456, or ISO-8601 with offset")] = "",
     response_format: Format = "concise",
 ) -> CallToolResult:
@@ -64,6 +66,12 @@ async def search_orders(
     An unknown field is refused with the valid ones.
     """
     backend = backend_of(ctx)
+    if group_by.strip():
+        _require_no_rows(sort=sort, page=page, cursor=cursor, fields=fields, response_format=response_format)
+        with seen_at(backend.engine, as_of) as engine:
+            groups = engine.groups(group_by, entity=entity, where=where or (), size=size)
+            told = groups.to_wire() | moment_wire(engine)
+        return answer(backend, told, narrow="give more conditions or a smaller size")
     asked: _Asked = {"entity": entity, "where": where or (), "sort": sort, "cursor": cursor}
     with seen_at(backend.engine, as_of) as engine:
         found = engine.query(**asked, page=page, size=size)
@@ -79,6 +87,15 @@ async def search_orders(
                 wire["nextCursor"] = shown_rows.next_cursor
             told = fitted(backend, wire, narrow)
     return answer(backend, told)
+
+
+def _require_no_rows(**given: object) -> None:
+    """Groups are no rows: raises Refused (OMS-VAL-002) for what only rows have."""
+    stray = [name for name, value in given.items() if value not in (None, "", [], "concise")]
+    if stray:
+        raise Refused(
+            problem_of(unknown_arguments(stray, "argument beside group_by", ["where", "entity", "size", "as_of"]))
+        )
 
 
 def _require_fields(entity: str, fields: Sequence[str]) -> None:
@@ -129,24 +146,25 @@ async def get_order(
 ) -> CallToolResult:
     """Read one order by order_id or cl_ord_id, as it is or as it was."""
     backend = backend_of(ctx)
-    order = _order(backend, order_id, cl_ord_id, session_of(ctx))
+    order = _order(ctx, order_id, cl_ord_id)
     with seen_at(backend.engine, as_of, order.order_id) as engine:
         order = engine.find(order.order_id) if as_of else order
         wire = order_wire(engine, order, include or (), response_format) | moment_wire(engine)
     return answer(backend, wire, narrow="include less, or read order_history in pages")
 
 
-def _order(backend: Backend, order_id: str, cl_ord_id: str, session_id: str) -> Order:
+def _order(ctx: Ctx, order_id: str, cl_ord_id: str) -> Order:
+    engine = backend_of(ctx).engine
     by_order, by_client = bool(order_id.strip()), bool(cl_ord_id.strip())
     if by_order and by_client:
         raise Refused(problem_of([given_twice("cl_ord_id", "order_id and cl_ord_id both name an order")]))
     if by_order:
-        return backend.engine.find(order_id)
+        return engine.find(order_id)
     if not by_client:
         raise _refusal("ENV-07", "OMS-VAL-003", "order_id is missing; give order_id or cl_ord_id")
     wanted = {"field": "clOrdId", "value": cl_ord_id}
-    own = backend.engine.query(where=[wanted, {"field": "sessionId", "value": session_id}], size=1).content
-    found = own or backend.engine.query(where=[wanted], size=_HITS).content
+    own = engine.query(where=[wanted, {"field": "sessionId", "value": session_of(ctx)}], size=1).content
+    found = own or engine.query(where=[wanted], size=_HITS).content
     orders = [order for order in found if isinstance(order, Order)]
     if len(orders) > 1:
         ids = ", ".join(order.order_id for order in orders)

@@ -8,7 +8,7 @@ from pydantic import Field, StrictBool
 from oms_engine.domain.catalogue import refused_value
 from oms_engine.executor import MAX_BATCH
 from oms_mcp.arguments import DryRun, Format, ToolSpec
-from oms_mcp.seam import Ctx, Out, answer, backend_of, session_of
+from oms_mcp.seam import Ctx, Out, answer, backend_of, require_own_name, sender_of
 from oms_mcp.shapes import batch_wire
 from oms_mcp.tools.commands import CommandOut
 
@@ -43,8 +43,10 @@ async def execute_commands(
     if len(commands) > MAX_BATCH:
         message = f"commands has {len(commands)} elements; at most {MAX_BATCH} are accepted; send them in parts"
         raise refused_value("commands", message, "OMS-VAL-005")
+    for number, command in enumerate(commands):
+        require_own_name(command, f"commands[{number}].")
     backend = backend_of(ctx)
-    batch = backend.engine.execute_many(commands, atomic=atomic, dry_run=dry_run, session_id=session_of(ctx))
+    batch = backend.engine.execute_many(commands, atomic=atomic, dry_run=dry_run, **sender_of(ctx))
     wire = batch_wire(backend.engine, batch, commands, response_format)
     return answer(backend, wire, narrow="send smaller batches, or read the orders with search_orders")
 

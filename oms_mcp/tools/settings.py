@@ -18,6 +18,7 @@ from oms_mcp.arguments import (
     text,
     whole,
 )
+from oms_mcp.consent import Answered, Consent
 from oms_mcp.seam import Ctx, Out, answer, backend_of
 from oms_mcp.shapes import named_settings, prices_wire, settings_wire
 from oms_mcp.tools.commands import Action, act
@@ -65,6 +66,7 @@ async def settings(
     command_id: CommandId = None,
     expected_version: Annotated[Raw, whole("refuse unless the settings have this version")] = None,
     response_format: Format = "concise",
+    answered: Answered,
 ) -> CallToolResult:
     """Read or change what holds for all orders: limits, the kill switch, approvers. You are the actor of a change.
 
@@ -73,16 +75,17 @@ async def settings(
     given = {"keys": keys, "changes": changes, "symbol": symbol, "price": price}
     envelope = {"commandId": command_id, "expectedVersion": expected_version}
     if action in CHANGES:
-        chosen = Action("settings", action, CHANGES, given, envelope)
-        return act(ctx, chosen, confirm=confirm, dry_run=dry_run, response_format=response_format)
+        consent = Consent(answered, confirm=confirm, dry_run=dry_run)
+        chosen = Action("settings", action, CHANGES, given, envelope, consent=consent)
+        return act(ctx, chosen, dry_run=dry_run, response_format=response_format)
     sent = {**given, "command_id": command_id, "expected_version": expected_version}
     require_used(action, sent, ("keys",) if action == "get" else ())
     backend = backend_of(ctx)
     names = named_settings(keys or ()) if action == "get" else ()
     told = settings_wire(backend.engine.settings, names, response_format)
     prices = prices_wire(backend.engine)
-    wire = {"settings": told, "referencePrices": prices, "mode": backend.engine.mode}
+    wire = {"settings": told, "referencePrices": prices, "mode": backend.mode}
     return answer(backend, wire, narrow="get some of them by their keys")
 
 
-TOOLS = (ToolSpec(settings, SettingsOut, "Read and change settings", destructive=True),)
+TOOLS = (ToolSpec(settings, SettingsOut, "Read and change settings", destructive=True, asks=True),)

@@ -1,12 +1,31 @@
-// Does a client of another language trade an order over stdio? `node one_order.mjs COMMAND [ARGUMENT...]` starts that
-// server with the TypeScript SDK, and prints one JSON report of everything the server answered.
+// Does a client of another language trade an order? `node one_order.mjs SDK COMMAND [ARGUMENT...]` starts that server over
+// stdio, and `node one_order.mjs SDK URL [TOKEN]` reaches it over HTTP; it prints one JSON report of everything the server
+// answered. SDK is 1 or 2, the major version of the TypeScript SDK; the second speaks 2026-07-28, and 2-legacy does not.
 
-import { Client } from "@modelcontextprotocol/sdk/client/index.js";
-import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js";
+const [sdk, target, ...args] = process.argv.slice(2);
 
-const [command, ...args] = process.argv.slice(2);
-const transport = new StdioClientTransport({ command, args, env: process.env, stderr: "inherit" });
-const client = new Client({ name: "one-order", version: "1.0.0" });
+async function first() {
+  const { Client } = await import("@modelcontextprotocol/sdk/client/index.js");
+  const { StdioClientTransport } = await import("@modelcontextprotocol/sdk/client/stdio.js");
+  const { StreamableHTTPClientTransport } = await import("@modelcontextprotocol/sdk/client/streamableHttp.js");
+  return { Client, StdioClientTransport, StreamableHTTPClientTransport };
+}
+
+async function second() {
+  const { Client, StreamableHTTPClientTransport } = await import("@modelcontextprotocol/client");
+  const { StdioClientTransport } = await import("@modelcontextprotocol/client/stdio");
+  return { Client, StdioClientTransport, StreamableHTTPClientTransport };
+}
+
+const { Client, StdioClientTransport, StreamableHTTPClientTransport } = await (sdk === "1" ? first() : second());
+const headers = args[0] ? { Authorization: `Bearer ${args[0]}` } : {};
+const transport = target.startsWith("http")
+  ? new StreamableHTTPClientTransport(new URL(target), { requestInit: { headers } })
+  : new StdioClientTransport({ command: target, args, env: process.env, stderr: "inherit" });
+const client = new Client(
+  { name: "one-order", version: "1.0.0" },
+  { versionNegotiation: { mode: sdk === "2" ? "auto" : "legacy" } },
+);
 client.onerror = (error) => console.error(`client: ${error}`);
 
 await client.connect(transport);
@@ -55,4 +74,5 @@ console.log(
     status: JSON.parse(status.contents[0].text),
   }),
 );
+client.onerror = undefined; // the first SDK reports that it ends its own stream
 await client.close();

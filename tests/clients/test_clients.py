@@ -3,10 +3,14 @@
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from oms_mcp.web.tokens import new_token
+from tests.serving import oms_serving, started
 
 pytestmark = pytest.mark.slow
 
@@ -26,8 +30,12 @@ TOOLS = [
     "report_execution",
     "search_kb",
     "search_orders",
+    "simulate",
     "update_order",
 ]
+
+
+SDKS = ("1", "2", "2-legacy")
 
 
 @pytest.fixture
@@ -51,10 +59,15 @@ def inspect(server: list[str], *options: str) -> Json:
 
 @pytest.fixture
 def report(server: list[str]) -> Json:
-    return run_quietly("node", "one_order.mjs", *server)
+    return run_quietly("node", "one_order.mjs", "1", *server)
 
 
 def test_the_typescript_client_trades_an_order_and_asks_why(report: Json) -> None:
+    traded(report)
+
+
+def traded(report: Json) -> None:
+    """An order was traded, and each answer says what it must."""
     assert report["server"]["name"] == "oms-mcp"
     assert "create_order" in report["instructions"]
     assert sorted(report["tools"]) == TOOLS
@@ -80,6 +93,11 @@ def test_the_typescript_client_trades_an_order_and_asks_why(report: Json) -> Non
 
 
 def test_only_the_refusal_is_an_error_and_text_says_what_the_structure_says(report: Json) -> None:
+    consistent(report)
+
+
+def consistent(report: Json) -> None:
+    """Only the refusal is an error, and text and structure say the same."""
     for label, answer in report["answers"].items():
         assert bool(answer.get("isError")) == (label == "refused"), label
         assert [json.loads(block["text"]) for block in answer["content"]] == [answer["structuredContent"]], label
@@ -119,3 +137,39 @@ def test_the_inspector_lists_resources_and_templates(server: list[str]) -> None:
     assert {"oms://status", "kb://index"} <= {resource["uri"] for resource in resources}
     templates = inspect(server, "--method", "resources/templates/list")["resourceTemplates"]
     assert "order://{orderId}{?as_of}" in {template["uriTemplate"] for template in templates}
+
+
+@pytest.fixture
+def token(tmp_path: Path) -> str:
+    return new_token(tmp_path / "tokens.json", "node", ["orders:read", "orders:write", "kb:read"])[0]
+
+
+@pytest.fixture
+def url(server: list[str], tmp_path: Path, token: str) -> Iterator[str]:
+    """Where a server is reached over HTTP by who holds the token."""
+    assert token
+    with started(oms_serving("--tokens", tmp_path / "tokens.json", *server[2:])) as running:
+        yield running.url
+
+
+@pytest.mark.parametrize("sdk", SDKS)
+def test_both_typescript_clients_trade_an_order_over_http(url: str, token: str, sdk: str) -> None:
+    report = run_quietly("node", "one_order.mjs", sdk, url, token)
+    traded(report)
+    consistent(report)
+
+
+def test_the_inspector_finds_nothing_to_report_over_http(url: str, token: str) -> None:
+    header = ("--transport", "http", "--header", f"Authorization: Bearer {token}")
+    listed = inspect([url], *header, "--method", "tools/list", "--strict")
+    assert sorted(tool["name"] for tool in listed["tools"]) == TOOLS
+    read = inspect([url], *header, "--method", "resources/read", "--uri", "oms://status")
+    assert json.loads(read["contents"][0]["text"])["mode"] == "file"
+
+
+def test_a_client_without_a_token_is_told_so(url: str) -> None:
+    done = subprocess.run(
+        ["node", "one_order.mjs", "2", url], cwd=HERE, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode != 0
+    assert "a bearer token is needed" in done.stderr

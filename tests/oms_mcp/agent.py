@@ -1,17 +1,47 @@
 """How do the tests speak to a server? Through the SDK's client, as an agent does, in plain calls."""
 
 import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import Future
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from queue import SimpleQueue
+from threading import get_ident
 from typing import Any, Literal, Self
 
+import httpx2
+from anyio import create_task_group, move_on_after
 from anyio.from_thread import start_blocking_portal
 from mcp import Client, StdioServerParameters
+from mcp.client import Transport
+from mcp.client.session import ElicitationFnT
+from mcp.client.streamable_http import streamable_http_client
+from mcp.client.subscriptions import ResourceUpdated, Subscription
 from mcp.server import MCPServer
-from mcp_types import Implementation, Tool
+from mcp_types import (
+    CallToolResult,
+    Completion,
+    ContentBlock,
+    Icon,
+    Implementation,
+    Prompt,
+    PromptReference,
+    ResourceTemplateReference,
+    ResourceUpdatedNotification,
+    ServerCapabilities,
+    Tool,
+)
 
 Wire = dict[str, Any]
 Era = Literal["auto", "legacy"]
 
 ERAS: tuple[Era, ...] = ("auto", "legacy")
+
+User = ElicitationFnT
+"""Who is asked by a client."""
+
+PATIENCE = 20
+"""Seconds after which what was waited for will not come."""
 
 GOOD: Wire = {
     "account": "ACC",
@@ -29,11 +59,37 @@ def _holds_null(value: object) -> bool:
     return any(map(_holds_null, value)) if isinstance(value, list) else value is None
 
 
+@asynccontextmanager
+async def over_http(url: str, token: str = "") -> AsyncIterator[Any]:
+    """How a client reaches a server at an address."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    async with (
+        httpx2.AsyncClient(headers=headers, timeout=30) as http,
+        streamable_http_client(url, http_client=http) as streams,
+    ):
+        yield streams
+
+
 class Agent:
     """A connected client. Every answer is checked to tell the same in its text and in its structured content."""
 
-    def __init__(self, server: MCPServer[Any] | StdioServerParameters, era: Era = "auto", name: str = "tester") -> None:
-        self._client = Client(server, mode=era, client_info=Implementation(name=name, version="1"))
+    def __init__(
+        self,
+        server: MCPServer[Any] | StdioServerParameters | Transport,
+        era: Era = "auto",
+        name: str = "tester",
+        user: User | None = None,
+    ) -> None:
+        """A client of a server, of one era, with a user who answers its questions where there is one."""
+        self._era = era
+        self._heard: SimpleQueue[str] = SimpleQueue()
+        self._client = Client(
+            server,
+            mode=era,
+            client_info=Implementation(name=name, version="1"),
+            message_handler=self._hear if era == "legacy" else None,
+            elicitation_callback=user,
+        )
         self._requests = 0
 
     def __enter__(self) -> Self:
@@ -65,6 +121,48 @@ class Agent:
         assert not _holds_null(result.structured_content)
         return result.structured_content, result.is_error
 
+    def progress_of(self, tool: str, /, **arguments: object) -> list[tuple[float, float | None, str | None]]:
+        """What was told of the progress of a call."""
+        told: list[tuple[float, float | None, str | None]] = []
+
+        async def note(progress: float, total: float | None, message: str | None) -> None:
+            told.append((progress, total, message))
+
+        self._portal.call(partial(self._client.call_tool, tool, arguments, progress_callback=note))
+        return told
+
+    def together(self, count: int, tool: str, /, **arguments: object) -> list[Wire]:
+        """The answers to the same call, sent many times at once."""
+        answers: list[Wire] = []
+
+        async def call() -> None:
+            result = await self._client.call_tool(tool, arguments)
+            answers.append(result.structured_content or {})
+
+        async def all_of_them() -> None:
+            async with create_task_group() as group:
+                for _ in range(count):
+                    group.start_soon(call)
+
+        self._portal.call(all_of_them)
+        return answers
+
+    def given_up(self, tool: str, seconds: float, /, **arguments: object) -> None:
+        """Call a tool and wait for its answer no longer than this."""
+
+        async def call() -> None:
+            with move_on_after(seconds) as scope:
+                await self._client.call_tool(tool, arguments)
+            assert scope.cancelled_caught
+
+        self._portal.call(call)
+
+    def structured(self, tool: str, /, **arguments: object) -> Wire:
+        """The structured content of a tool that is not ours."""
+        result = self._portal.call(self._client.call_tool, tool, arguments)
+        assert result.structured_content is not None, result
+        return result.structured_content
+
     def ok(self, tool: str, /, **arguments: object) -> Wire:
         answer, is_error = self.call(tool, **arguments)
         assert not is_error, answer
@@ -83,11 +181,86 @@ class Agent:
         contents = self._portal.call(self._client.read_resource, address).contents
         return contents[0].text  # type: ignore[union-attr] # all our resources are text
 
+    def media_type(self, address: str) -> str | None:
+        return self._portal.call(self._client.read_resource, address).contents[0].mime_type
+
     def resources(self) -> tuple[list[str], list[str]]:
         """The addresses that are listed, and the templates."""
         listed = self._portal.call(self._client.list_resources).resources
         templates = self._portal.call(self._client.list_resource_templates).resource_templates
         return [str(resource.uri) for resource in listed], [template.uri_template for template in templates]
+
+    def prompts(self) -> list[Prompt]:
+        return self._portal.call(self._client.list_prompts).prompts
+
+    def prompt(self, name: str, /, **arguments: str) -> list[ContentBlock]:
+        """The contents of the messages of a prompt, all of them the user's."""
+        messages = self._portal.call(self._client.get_prompt, name, arguments).messages
+        assert {message.role for message in messages} == {"user"}
+        return [message.content for message in messages]
+
+    def completed(self, of: str, argument: str, typed: str = "", /, **given: str) -> list[str]:
+        """What is proposed for an argument of a prompt, or of an address where that is what is named."""
+        return self.completion(of, argument, typed, **given).values
+
+    def completion(self, of: str, argument: str, typed: str = "", /, **given: str) -> Completion:
+        ref = ResourceTemplateReference(uri=of) if "://" in of else PromptReference(name=of)
+        asked = {"name": argument, "value": typed}
+        return self._portal.call(self._client.complete, ref, asked, given).completion
+
+    def call_later(self, tool: str, /, **arguments: object) -> Future[CallToolResult]:
+        """A call that goes on while the test does something else; cancelling the future cancels the call."""
+        return self._portal.start_task_soon(self._client.call_tool, tool, arguments)
+
+    @contextmanager
+    def following(self, *addresses: str) -> Iterator[Callable[[], str]]:
+        """Hear of changes at some addresses, as the era has it; gives what waits for the next one."""
+        if self._era == "legacy":
+            for address in addresses:
+                self._portal.call(self._client.subscribe_resource, address)
+            yield partial(self._heard.get, timeout=PATIENCE)
+            for address in addresses:
+                self._portal.call(self._client.unsubscribe_resource, address)
+            return
+        with self._portal.wrap_async_context_manager(
+            self._client.listen(resource_subscriptions=list(addresses))
+        ) as stream:
+            listening = self._portal.start_task_soon(self._listen, stream)
+            yield partial(self._heard.get, timeout=PATIENCE)
+            listening.cancel()
+
+    async def _listen(self, stream: Subscription) -> None:
+        async for event in stream:
+            if isinstance(event, ResourceUpdated):
+                self._heard.put(event.uri)
+
+    async def _hear(self, message: object) -> None:
+        if isinstance(message, ResourceUpdatedNotification):
+            self._heard.put(str(message.params.uri))
+
+    def acknowledged(self, *addresses: str) -> list[str]:
+        """The addresses that the server agrees to tell."""
+        with self._portal.wrap_async_context_manager(
+            self._client.listen(resource_subscriptions=list(addresses), tools_list_changed=True)
+        ) as stream:
+            assert not stream.honored.tools_list_changed
+            return list(stream.honored.resource_subscriptions or ())
+
+    def silent(self) -> bool:
+        """Was nothing heard that nobody waited for?"""
+        return self._heard.empty()
+
+    def capabilities(self) -> ServerCapabilities:
+        return self._client.server_capabilities
+
+    def icons(self) -> list[Icon]:
+        info = self._client.server_info
+        assert info
+        return info.icons or []
+
+    def thread(self) -> int:
+        """The thread on which client and server take turns; what works there makes all others wait."""
+        return self._portal.call(get_ident)
 
     def create(self, **order: object) -> str:
         """A good order with the changes given; returns its id. None takes an argument away."""

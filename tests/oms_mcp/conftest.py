@@ -13,6 +13,8 @@ from oms_mcp.cli import app
 from oms_mcp.server import ServerOptions, build_server
 from tests.oms_mcp.agent import ERAS, Agent, Era
 
+OFFERED = ("OMS_TOOLS", "OMS_EXCLUDE_TOOLS", "OMS_READ_ONLY", "OMS_MAX_RESULT_TOKENS")
+
 Row = dict[str, Any]
 Oms = Callable[..., Result]
 Ask = Callable[..., Row]
@@ -53,7 +55,7 @@ def modern(engine: Engine, library: Library) -> Iterator[Agent]:
 @pytest.fixture
 def plain(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No setting of the person who runs the tests, and a folder of one's own."""
-    for name in ("OMS_DB", "OMS_SETTINGS", "OMS_TOOLSETS", "FORCE_COLOR"):
+    for name in ("OMS_DB", "OMS_SETTINGS", "OMS_TOOLSETS", *OFFERED, "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,5 @@
 import json
+import os
 import re
 import shlex
 import sqlite3
@@ -29,14 +30,16 @@ GROUPS = {
 """Commands that have commands of their own."""
 
 HELP = [(), ("kb",), *((name,) for name in ("serve", "exec", "run", "query", "show", "history", "check", "rebuild"))]
-HELP += [("replay",)]
-HELP += [("events",), ("subscribe",)]
+HELP += [("replay",), ("simulate",), ("scenarios",), ("draw",), ("top",)]
+HELP += [("events",), ("subscribe",), ("audit",)]
 HELP += [("expire",), ("settings",), *(("settings", name) for name in ("list", "get", "set", "price"))]
 HELP += [(name,) for name in ("verify", "backup", "export", "import", "compact", "erase")]
 HELP += [("outbox",), *(("outbox", name) for name in ("status", "add", "remove", "run", "parked", "retry", "drop"))]
 HELP += [("outbox", "dropped")]
 HELP += [("projections",), *(("projections", name) for name in ("status", "rebuild", "retry"))]
-HELP += [("doctor",), *(("kb", name) for name in ("search", "read", "overview", "index"))]
+HELP += [("doctor",), ("spec",)]
+HELP += [("replay-fix",), ("write-fix",)]
+HELP += [("kb", name) for name in ("search", "read", "overview", "index", "eval", "lint")]
 
 ORDER: dict[str, Any] = {
     "orderId": "O1",
@@ -315,6 +318,14 @@ def test_every_command_meets_every_state_as_the_matrix_says(
         assert wire["error"]["errorCode"] == matrix.FAMILIES[outcome[0]] + outcome[1:]
     else:
         assert wire["after"]["state"] == outcome.partition("+")[0]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_a_line_of_json_may_hold_what_ends_lines_elsewhere(oms: Oms, end: str) -> None:
+    marked = {"type": "OrderCreateCmd", "order": {**ORDER, "text": "a\u2028b\u0085c"}}
+    lines = end.join(json.dumps(line, ensure_ascii=False) for line in (marked, ACCEPT))
+    result = oms("exec", "-", "--json", stdin=lines.encode())
+    assert [each["id"] for each in json.loads(result.stdout)["results"]] == ["O1", "O1"]
 
 
 def test_the_session_of_the_command_line_is_cli(ask: Ask, db: str) -> None:
@@ -696,7 +707,7 @@ def test_an_expectation_that_differs_is_shown_and_exits_with_one(oms: Oms, ask: 
         "steps:\n  - do: {type: OrderPlaceCmd, orderId: O1}\n    expect: {status: OK}\n"
         "  - query: {where: [symbol=ACME]}\n    expect: {count: 2}\n"
         "  - check: {from: LIVE, path: [NEW]}\n    expect: {valid: true}\n"
-        "  - query: {entity: trade}\n  - check: {from: LIFE}\n"
+        "  - query: {sort: orderId}\n    expect: {rows: [{state: LIVE}]}\n"
     )
     Path("bad.yaml").write_text(text)
     result = oms("run", "bad.yaml")
@@ -1100,7 +1111,9 @@ def test_the_examples_of_the_help_can_be_typed(oms: Oms, db: str) -> None:
                 ["oms", "events"],
                 ["oms", "check"],
                 ["oms", "rebuild"],
+                ["oms", "spec"],
             ):
+                words = words[: words.index(">")] if ">" in words else words
                 once = ["--after", "1", "--limit", "1"] if "--follow" in words else []
                 typed = [*(db if word == "orders.db" else word for word in words[1:]), *once]
                 assert oms(*typed).exit_code == OK or "matrix" in line, line
@@ -1127,6 +1140,11 @@ def test_the_version_is_told(oms: Oms) -> None:
         ("kb", "search", "x", "--limit", "many"),
         ("rebuild", "now"),
         ("serve", "--toolsets", "nothing"),
+        ("serve", "--tools", "get_ordr"),
+        ("serve", "--exclude-tools", "nothing"),
+        ("serve", "--read-only", "--tools", "quote"),
+        ("serve", "--read-only", "--db", "none.db"),
+        ("serve", "--max-result-tokens", "10"),
     ],
 )
 def test_what_is_typed_wrongly_exits_with_two(words: tuple[str, ...], oms: Oms) -> None:
@@ -1174,7 +1192,7 @@ def test_the_help_of_serve_lists_the_toolsets() -> None:
 
     listed = re.findall(r"\w+(?=,| \()", serving.TOOLSETS)
     assert listed == [*TOOLSETS]
-    assert listed[:5] == [*DEFAULT_TOOLSETS]
+    assert listed[: len(DEFAULT_TOOLSETS)] == [*DEFAULT_TOOLSETS]
 
 
 def test_every_command_of_the_engine_can_be_sent(ask: Ask) -> None:
@@ -1208,9 +1226,10 @@ def process() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
             text=True,
             check=False,
             timeout=60,
-            env={"PATH": "/usr/bin:/bin", "HOME": str(Path.cwd()), **environment},
+            env={"PATH": "/usr/bin:/bin", "HOME": str(Path.cwd()), **elsewhere, **environment},
         )
 
+    elsewhere = {name: os.environ[name] for name in ("PYTHONPATH",) if name in os.environ}
     return run
 
 
@@ -1268,6 +1287,35 @@ def test_serving_answers_the_handshake_over_standard_input_and_output(process: P
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "environment"),
+    [
+        (("--read-only", "--exclude-tools", "read_kb,search_kb,simulate", "--max-result-tokens", "2000"), {}),
+        (
+            (),
+            {"OMS_READ_ONLY": "1", "OMS_EXCLUDE_TOOLS": "read_kb,search_kb,simulate", "OMS_MAX_RESULT_TOKENS": "2000"},
+        ),
+        (("--tools", "search_orders,get_order,order_history,check_transitions"), {}),
+        ((), {"OMS_TOOLS": "search_orders,get_order,order_history,check_transitions"}),
+    ],
+)
+def test_what_a_server_offers_is_said_by_options_or_variables(
+    words: tuple[str, ...], environment: dict[str, str], process: Process, ask: Ask
+) -> None:
+    ask("exec", {"type": "OrderCreateCmd", "order": ORDER}, "--db", "x.db")
+    hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}
+    asked = [
+        {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello},
+        {"jsonrpc": "2.0", "method": "notifications/initialized"},
+        {"jsonrpc": "2.0", "id": 2, "method": "tools/list"},
+    ]
+    done = process("serve", "--db", "x.db", *words, stdin="\n".join(map(json.dumps, asked)), **environment)
+    assert done.returncode == OK
+    listed = json.loads(done.stdout.splitlines()[-1])["result"]["tools"]
+    assert [tool["name"] for tool in listed] == ["search_orders", "get_order", "order_history", "check_transitions"]
+
+
+@pytest.mark.slow
 def test_a_terminal_without_unicode_gets_escapes_and_no_traceback(process: Process) -> None:
     for words in (("exec", '{"type": "é"}'), ("exec", '{"type": "é"}', "--json"), ("kb", "overview")):
         done = process(*words, PYTHONIOENCODING="ascii")
@@ -1296,6 +1344,7 @@ def test_a_reader_that_goes_away_early_causes_no_traceback() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("by_meaning")
 def test_a_search_by_meaning_finds_what_is_said_in_other_words(ask: Ask) -> None:
     wire = ask("kb", "search", "what if the exchange undoes a trade after everything was done", "--limit", "5")
     assert wire["semantic"] == "ready"
@@ -1303,11 +1352,23 @@ def test_a_search_by_meaning_finds_what_is_said_in_other_words(ask: Ask) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("by_meaning")
 def test_the_index_is_built_with_a_report_and_quick_the_second_time(oms: Oms, ask: Ask) -> None:
     assert "the index holds" in oms("kb", "index").stdout
     assert ask("kb", "index")["chunks"] > 100
     found = {check["name"]: check for check in ask("doctor")["checks"]}
     assert found["model and index"]["status"] == "ok"
+
+
+@pytest.mark.usefixtures("by_meaning")
+def test_an_index_that_could_not_be_kept_is_not_built(
+    ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("OMS_CACHE_DIR", str(tmp_path / "file"))
+    error = ask("kb", "index", code=REFUSED)["error"]
+    assert "cannot be written" in error["detail"]
+    assert "set OMS_CACHE_DIR" in error["detail"]
 
 
 def test_a_search_that_is_refused_builds_nothing(ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -1327,7 +1388,7 @@ def test_a_document_that_is_not_there_is_answered_with_those_nearest(ask: Ask) -
 def test_an_option_that_is_typed_empty_is_not_taken_for_none(words: tuple[str, ...], oms: Oms, db: str) -> None:
     result = oms(*words, "--db", db)
     assert result.exit_code == MISUSED
-    assert "is empty; give a value, or leave the option out" in " ".join(result.stderr.replace("│", " ").split())
+    assert "is empty; give a value, or leave it out" in " ".join(result.stderr.replace("│", " ").split())
 
 
 # --- what a command leaves behind

@@ -85,12 +85,18 @@ def test_many_orders_that_followed_are_counted(oms: Oms) -> None:
     assert "and 5 more" in shown
 
 
-def test_a_tree_is_drawn_with_branches_states_and_quantities(oms: Oms, db: str) -> None:
-    lines = oms("show", "A1", "--tree", "--db", db).stdout.splitlines()
-    assert lines[0].split() == ["orderId", "state", "ordered", "placed", "done", "open", "handed", "on", "pending"]
-    assert [re.match(r" *\S+", line)[0] for line in lines[1:]] == ["P", "  A", "    A1", "  B"]  # type: ignore[index] # each line has a word
-    assert lines[1].split() == ["P", "LIVE", "1000", "1000", "60", "940", "60"]
-    assert lines[4].split() == ["B", "LIVE", "400", "100", "300", "60", "40"]
+def test_a_tree_is_drawn_with_branches_states_and_quantities(
+    oms: Oms, db: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    shown = oms("show", "A1", "--tree", "--db", db).stdout
+    assert shown.startswith("orderId")
+    lines = shown[shown.rindex("\norderId") :].splitlines()[1:]
+    assert " ".join(lines[0].split()) == ("orderId role state side ordered placed done open avgPx handed on pending")
+    names = [" ".join(re.split(r"[○◐●]", line)[0].split()[:-1]) for line in lines[1:]]
+    assert names == ["P", "├ A", "│ └ A1", "└ B"]
+    assert lines[1].split() == ["P", "CLIENT", "●", "LIVE", "BUY", "1000", "1000", "60", "940", "99.5", "60"]
+    assert lines[4].split() == ["└", "B", "MARKET", "●", "LIVE", "BUY", "400", "100", "300", "99.5", "60", "40"]
 
 
 def test_a_tree_answers_a_machine_by_depth(ask: Ask, db: str) -> None:
@@ -103,9 +109,10 @@ def test_a_group_is_drawn_with_its_members_and_a_member_with_its_group(oms: Oms)
     group = {"type": "OrderGroupCmd", "memberOrderIds": ["M1", "M2"], "groupOrderId": "G"}
     oms("exec", [_create(name, handlInst="MANUAL") for name in ("M1", "M2")] + [group], "--db", "g.db")
     shown = _words(oms("show", "G", "--tree", "--db", "g.db").stdout)
-    assert shown[shown.index("members") + 2 :] == ["M1 NEW 1000 0 1000", "M2 NEW 1000 0 1000"]
+    told = shown[shown.index("members") + 2 :][:2]
+    assert told == ["M1 C ○ NEW BUY 1000 0 1000 0", "M2 C ○ NEW BUY 1000 0 1000 0"]
     shown = _words(oms("show", "M1", "--tree", "--db", "g.db").stdout)
-    assert shown[shown.index("group") + 2] == "G NEW 2000 0 2000"
+    assert shown[shown.index("group") + 2] == "G G ○ NEW BUY 2000 0 2000 0"
 
 
 def test_an_order_is_shown_with_its_allocations_and_the_way_to_its_tree(oms: Oms, ask: Ask, db: str) -> None:

@@ -40,12 +40,13 @@ def damage(db: str, statement: str) -> None:
 def test_a_sound_database_is_said_to_be_sound(db: str, oms: Oms) -> None:
     result = oms("verify", "--db", db)
     assert result.exit_code == OK
-    chain, sound = result.stdout.splitlines()
+    chain, hashed, sound = result.stdout.splitlines()
     assert chain.startswith("hash chain from position 1 to 5: ")
     assert sound == "sound: 1 order, 1 execution, 5 events, 3 commands"
     wire = json.loads(oms("verify", "--json", "--db", db).stdout)
     assert (wire["sound"], wire["findings"], wire["chain"]["last"]) == (True, [], 5)
     assert chain.endswith(wire["chain"]["head"])
+    assert hashed == f"events hash {wire['eventsHash']}"
 
 
 def test_what_is_found_is_listed_with_the_way_out(db: str, oms: Oms) -> None:

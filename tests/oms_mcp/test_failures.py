@@ -9,7 +9,7 @@ import pytest
 from knowledge_base import Library
 from oms_engine import Engine
 from oms_mcp.server import build_server
-from tests.oms_mcp.agent import GOOD, Agent
+from tests.oms_mcp.agent import GOOD, Agent, Era
 
 
 def test_a_tool_that_is_switched_off_says_how_to_have_it(engine: Engine, library: Library) -> None:
@@ -32,6 +32,17 @@ def test_a_closed_store_is_told_without_internals(library: Library, tmp_path: Pa
             assert answer["error"]["errorCode"] == "OMS-DATA-002"
             assert answer["error"]["retryable"] is True
             assert str(tmp_path) not in json.dumps(answer)
+
+
+def test_a_write_is_answered_though_the_documents_cannot_be_opened(engine: Engine, era: Era) -> None:
+    def broken() -> Library:
+        raise OSError("no such disk")
+
+    with Agent(build_server(engine, broken), era) as agent:
+        assert agent.create()
+        answer, is_error = agent.call("search_kb", query="leaves")
+    assert is_error
+    assert answer["error"]["errorCode"] == "OMS-SYS-001"
 
 
 def test_a_database_that_another_process_holds_is_told_as_retryable(library: Library, tmp_path: Path) -> None:

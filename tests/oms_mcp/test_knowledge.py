@@ -1,16 +1,23 @@
 """Can an agent find what the specification says, open it, and open every address it is given?"""
 
 import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from threading import get_ident
 
 import pytest
 
 from knowledge_base import Library
+from knowledge_base.shelf import Shelf
+from knowledge_base.snapshot import Snapshot
 from oms_engine import Engine
 from oms_engine.domain.catalogue import RULES, citation
 from oms_engine.errors import CODES
+from oms_mcp.inputs import opened_library
 from oms_mcp.seam import compact, without_paths
 from oms_mcp.server import ServerOptions, build_server
-from tests.oms_mcp.agent import Agent
+from tests.oms_mcp.agent import Agent, Era
 
 LONG = "framework/validation-rules.md"
 _LEADS_NOWHERE = r"does not exist|no document|no section|Unknown resource|is refused|addresses are|send one of the two"
@@ -169,8 +176,22 @@ def test_the_status_tells_mode_tools_and_counts(agent: Agent) -> None:
 
 def test_resources_are_listed(agent: Agent) -> None:
     listed, templates = agent.resources()
-    assert listed == ["oms://status", "oms://settings", "kb://index"]
-    assert templates == ["kb://{+path}{?anchor}", "order://{orderId}{?as_of}", "order://{orderId}/events"]
+    pages = ["index", "commands", "states", "events", "rules", "records"]
+    assert listed == [
+        "oms://status",
+        "oms://settings",
+        "oms://changes",
+        "kb://index",
+        *(f"spec://{page}" for page in pages),
+    ]
+    assert templates == [
+        "kb://{+path}{?anchor}",
+        "spec://{page}{?format}",
+        "spec://schema/{name}{?format}",
+        "order://{orderId}{?as_of}",
+        "orders://{state}{?symbol}",
+        "order://{orderId}/events",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -226,3 +247,74 @@ def test_long_results_are_cut_with_a_way_to_the_rest(engine: Engine, library: Li
 )
 def test_notes_of_the_library_lose_their_paths(note: str, told: str) -> None:
     assert without_paths(note) == told
+
+
+@pytest.fixture
+def handbook(tmp_path: Path) -> Path:
+    (tmp_path / "handbook").mkdir()
+    (tmp_path / "handbook/calls.md").write_text("# Calls\n\nThe pelican of the desk speaks first.")
+    return tmp_path / "handbook"
+
+
+def test_a_server_answers_from_folders_of_ones_own_and_follows_their_changes(
+    engine: Engine, handbook: Path, era: Era, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("knowledge_base.shelf.LOOK_SECONDS", 0.0)
+    with (
+        opened_library([str(handbook)], semantic=False) as library,
+        Agent(build_server(engine, library, ServerOptions()), era) as agent,
+    ):
+        found = agent.ok("search_kb", query="who is the pelican")
+        assert found["hits"][0]["citation"] == "calls.md#calls"
+        assert agent.ok("read_kb", path="framework/validation-rules.md")["path"] == "framework/validation-rules.md"
+        for thread in threading.enumerate():
+            if thread.name == "warming-up":  # while it looks at the documents, others get them as they were before
+                thread.join()
+        (handbook / "calls.md").write_text("# Calls\n\nThe walrus of the desk speaks first.")
+        assert agent.ok("search_kb", query="who is the walrus")["hits"][0]["path"] == "calls.md"
+        assert "walrus" in agent.ok("read_kb", path="kb://calls.md")["text"]
+        (handbook / "calls.md").unlink()
+        (handbook / "huge.md").write_bytes(b"x" * 5_000_000)
+        status = json.loads(agent.ok("read_kb", path="oms://status")["text"])["knowledgeBase"]
+        assert status["leftOut"] == {"huge.md": "it has 5,000,000 bytes, and 4,194,304 are the most; split it"}
+        handbook.rename(handbook.with_name("elsewhere"))
+        note = agent.ok("search_kb", query="cancel an order")["note"]
+        assert "the documents cannot be read as they are now" in note
+        assert str(handbook) not in note
+
+
+class _Watched(Library):
+    """A library that knows which threads have asked it."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        super().__init__(shelf)
+        self.threads: set[int] = set()
+
+    def _now(self) -> Snapshot:
+        self.threads.add(get_ident())
+        return super()._now()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda agent: agent.ok("search_kb", query="what is a fill"),
+        lambda agent: agent.ok("read_kb", path="concepts/executions.md"),
+        lambda agent: agent.ok("read_kb", path="oms://status"),
+        lambda agent: agent.resource("kb://index"),
+        lambda agent: agent.resource("kb://concepts/executions.md"),
+        lambda agent: agent.resource("oms://status"),
+        lambda agent: agent.completed("kb://{+path}{?anchor}", "path", "exec"),
+        lambda agent: agent.prompt("implement-from-spec", spec="concepts/executions.md", feature="fills"),
+    ],
+    ids=["search", "read", "read status", "index", "document", "status", "completion", "prompt"],
+)
+def test_nobody_waits_while_the_library_is_asked(engine: Engine, ask: Callable[[Agent], object]) -> None:
+    with (
+        _Watched.open(semantic=False) as library,
+        Agent(build_server(engine, library, ServerOptions(toolsets=("all",)))) as agent,
+    ):
+        library.threads.clear()
+        ask(agent)
+        assert library.threads
+        assert agent.thread() not in library.threads

@@ -181,7 +181,7 @@ def test_the_history_of_all_orders_is_one_sequence(agent: Agent) -> None:
     agent.given("UNACK")
     everything = agent.ok("order_history", response_format="detailed")["events"]
     assert [event["position"] for event in everything] == [1, 2, 3, 4, 5]
-    assert everything[0]["actor"] == "tester"
+    assert everything[0]["actor"] == "tester 1"
     placed = agent.ok("order_history", kinds=["OrderPlaced"], limit=1)
     assert [event["position"] for event in placed["events"]] == [2]
     assert [
@@ -391,3 +391,59 @@ def test_an_order_of_the_past_is_a_resource(agent: Agent) -> None:
     for wrong in (f"order://{order_id}?as_of=v2&x=1", f"order://{order_id}/events?as_of=v2", f"order://{order_id}?v=2"):
         assert agent.refused("read_kb", path=wrong)["errorCode"] == "OMS-VAL-004"
     assert agent.refused("read_kb", path=f"order://{order_id}?as_of=v9")["errorCode"] == "OMS-VAL-005"
+
+
+def test_rows_are_counted_by_a_field_and_their_quantities_added(agent: Agent) -> None:
+    for symbol, quantity in (("AAPL", "0.1"), ("AAPL", "0.2"), ("IBM", "5")):
+        agent.create(symbol=symbol, order_qty=quantity)
+    groups = agent.ok("search_orders", group_by="symbol")["groups"]
+    assert groups[0] == {"key": "AAPL", "count": 2, "sums": {"orderQty": "0.3", "cumQty": "0", "leavesQty": "0.3"}}
+    assert [(group["key"], group["count"]) for group in groups] == [("AAPL", 2), ("IBM", 1)]
+
+
+@pytest.mark.parametrize(
+    ("field", "keys"),
+    [("price", ["100"]), ("autoAllocation", [True]), ("text", [None]), ("state", ["LIVE"]), ("version", [4])],
+)
+def test_the_key_of_a_group_is_a_value_as_on_the_wire(field: str, keys: list[object], modern: Agent) -> None:
+    modern.given("PART")
+    groups = modern.ok("search_orders", group_by=field)["groups"]
+    assert [group.get("key") for group in groups] == keys
+
+
+def test_sums_of_large_quantities_are_exact(modern: Agent, engine: Engine) -> None:
+    modern.ok("settings", action="set", changes={"maxOrderQty": "999999999999999999"}, confirm=True)
+    for _ in range(20):
+        modern.create(order_qty="999999999999999999", price="0.00000001")
+    (group,) = modern.ok("search_orders", group_by="side")["groups"]
+    assert group["sums"]["orderQty"] == str(20 * 999_999_999_999_999_999)
+    assert engine.groups("side").total == 1
+
+
+def test_groups_are_bounded_and_of_any_time_and_entity(modern: Agent) -> None:
+    modern.given("PART")
+    modern.create(symbol="MSFT")
+    few = modern.ok("search_orders", group_by="symbol", size=1)
+    assert few["warnings"] == ["1 of 2 groups are shown; give a larger size or more conditions"]
+    past = modern.ok("search_orders", group_by="symbol", as_of="p1")
+    assert (past["asOf"], [group["key"] for group in past["groups"]]) == ("p1", ["IBM"])
+    (fills,) = modern.ok("search_orders", entity="execution", group_by="status")["groups"]
+    assert fills == {"key": "ACTIVE", "count": 1, "sums": {"lastQty": "300"}}
+    kinds = modern.ok("search_orders", entity="event", group_by="type", where=["type=OrderCreated"])["groups"]
+    assert kinds == [{"key": "OrderCreated", "count": 2, "sums": {}}]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"group_by": "symbl"}, "did you mean symbol?"),
+        ({"group_by": "symbol", "entity": "trade"}, "use one of order"),
+        ({"group_by": "symbol", "where": ["colour=red"]}, "no field of order"),
+        ({"group_by": "symbol", "sort": "price"}, '"sort" is no argument beside group_by'),
+        ({"group_by": "symbol", "page": 0}, '"page" is no argument beside group_by'),
+        ({"group_by": "symbol", "fields": ["state"]}, '"fields" is no argument beside group_by'),
+        ({"group_by": "symbol", "response_format": "detailed"}, '"response_format" is no argument beside group_by'),
+    ],
+)
+def test_what_groups_do_not_have_is_refused(arguments: dict[str, object], words: str, modern: Agent) -> None:
+    assert words in modern.refused("search_orders", **arguments)["detail"]

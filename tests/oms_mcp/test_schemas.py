@@ -4,6 +4,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
+from xml.etree import ElementTree as ET
 
 import bpe_openai
 import pytest
@@ -18,7 +20,8 @@ Wire = dict[str, Any]
 
 SNAPSHOT = Path(__file__).with_name("tools_list.json")
 
-READING = ["search_orders", "get_order", "order_history", "check_transitions", "search_kb", "read_kb"]
+READING = ["search_orders", "get_order", "order_history", "check_transitions", "simulate"]
+READING += ["search_kb", "read_kb"]
 WRITING = ["create_order", "update_order", "end_order", "allocate", "group_orders", "quote"]
 WRITING += ["report_execution", "correct_execution"]
 DESTROYING = {"end_order", "correct_execution", "execute_commands", "settings"}
@@ -136,7 +139,7 @@ def test_the_server_says_how_to_trade(engine: Engine, library: Library, tmp_path
     ("names", "tools"),
     [
         (("queries", "states"), READING[:4]),
-        (("knowledge", " states "), READING[3:]),
+        (("knowledge", " states "), [READING[3], *READING[5:]]),
         (("all",), [*WRITING, *READING, "execute_commands", "settings"]),
         (("raw", "raw"), ["execute_commands"]),
         (("admin",), ["settings"]),
@@ -146,11 +149,77 @@ def test_toolsets_choose_the_tools(names: tuple[str, ...], tools: list[str], eng
     assert [tool.name for tool in _tools(engine, library, *names)] == tools
 
 
+@pytest.mark.parametrize(
+    ("options", "tools"),
+    [
+        (ServerOptions(read_only=True), READING),
+        (ServerOptions(read_only=True, toolsets=("all",)), READING),
+        (ServerOptions(read_only=True, toolsets=("orders", "states")), ["check_transitions"]),
+        (ServerOptions(tools=("get_order", "create_order")), ["create_order", "get_order"]),
+        (ServerOptions(toolsets=("states",), tools=(" settings ",)), ["check_transitions", "settings"]),
+        (
+            ServerOptions(exclude_tools=("quote", "end_order", "settings")),
+            [*WRITING[:2], *WRITING[3:5], *WRITING[6:], *READING],
+        ),
+        (ServerOptions(tools=("quote", "read_kb"), exclude_tools=("quote",)), ["read_kb"]),
+    ],
+)
+def test_tools_are_chosen_one_by_one(
+    options: ServerOptions, tools: list[str], engine: Engine, library: Library, era: Era
+) -> None:
+    with Agent(build_server(engine, library, options), era) as agent:
+        assert [tool.name for tool in agent.tools()] == tools
+        assert json.loads(agent.resource("oms://status"))["tools"] == tools
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (ServerOptions(tools=("get_ordr",)), 'tool "get_ordr" is unknown; use create_order, update_order'),
+        (ServerOptions(exclude_tools=("secret",)), 'excluded tool "secret" is unknown; use create_order'),
+        (ServerOptions(read_only=True, tools=("quote",)), "tool quote writes, and the server is read-only"),
+        (ServerOptions(read_only=True, toolsets=("raw",)), "no tool is left to offer"),
+        (ServerOptions(tools=("quote",), exclude_tools=("quote",)), "no tool is left to offer"),
+    ],
+)
+def test_a_choice_that_means_nothing_is_refused(
+    options: ServerOptions, message: str, engine: Engine, library: Library
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        build_server(engine, library, options)
+
+
+def test_a_read_only_server_says_so_and_refuses_by_name(engine: Engine, library: Library, era: Era) -> None:
+    options = ServerOptions(read_only=True)
+    with Agent(build_server(engine, library, options), era) as agent:
+        told = agent.instructions()
+        assert ("Mode read-only" in told, "create_order" in told, "confirm" in told) == (True, False, False)
+        assert json.loads(agent.resource("oms://status"))["mode"] == "read-only"
+        answer, is_error = agent.call("create_order")
+    assert is_error
+    assert answer["mode"] == "read-only"
+    assert "writes, and this server is read-only" in answer["error"]["detail"]
+
+
+def test_a_tool_that_was_excluded_says_so(engine: Engine, library: Library) -> None:
+    with Agent(build_server(engine, library, ServerOptions(exclude_tools=("quote",)))) as agent:
+        answer, _ = agent.call("quote")
+    assert "tool quote is switched off on this server" in answer["error"]["detail"]
+
+
+def test_the_server_and_every_tool_have_an_icon(engine: Engine, library: Library, era: Era) -> None:
+    with Agent(build_server(engine, library, ServerOptions(toolsets=("all",))), era) as agent:
+        icons = [agent.icons(), *(tool.icons or [] for tool in agent.tools())]
+    for each in icons:
+        assert [icon.src.startswith("data:image/svg+xml,") for icon in each] == [True]
+        ET.fromstring(unquote(each[0].src.partition(",")[2]))  # noqa: S314 - our own drawing
+
+
 @pytest.mark.parametrize("names", [("order",), ("orders", "secret"), ("",), (" ",)])
 def test_an_unknown_toolset_is_refused_with_the_valid_ones(
     names: tuple[str, ...], engine: Engine, library: Library
 ) -> None:
-    with pytest.raises(SettingsError, match="orders, executions, queries, states, knowledge, raw, admin or all"):
+    with pytest.raises(SettingsError, match="queries, states, simulation, knowledge, raw, admin or all"):
         build_server(engine, library, ServerOptions(toolsets=names))
 
 

@@ -36,9 +36,9 @@ def test_a_change_is_an_event_with_its_actor(agent: Agent) -> None:
     answer = _switch(agent, "on")
     assert (answer["id"], answer["version"], "orderId" in answer) == ("settings", 1, False)
     event = agent.ok("search_orders", entity="event", where=["streamId=settings"], response_format="detailed")
-    assert event["content"][0]["actor"] == "tester"
+    assert event["content"][0]["actor"] == "tester 1"
     concise = agent.ok("search_orders", entity="event", where=["streamId=settings"])
-    assert concise["content"][0]["actor"] == "tester"
+    assert concise["content"][0]["actor"] == "tester 1"
     assert event["content"][0]["payload"] == {"key": "risk.killSwitch", "old": False, "new": True}
 
 

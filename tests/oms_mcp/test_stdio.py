@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from mcp import StdioServerParameters
+from mcp.shared.exceptions import MCPError
 
 from oms_engine import Engine
 from tests.oms_mcp.agent import GOOD, Agent, Era
@@ -16,7 +17,7 @@ from tests.oms_mcp.agent import GOOD, Agent, Era
 pytestmark = pytest.mark.slow
 
 SERVE = "import sys; from oms_mcp.server import serve; serve(db=sys.argv[1], toolsets='all')"
-HEAVY = ("torch", "chromadb", "sentence_transformers", "sqlite_utils", "numpy")
+HEAVY = ("torch", "chromadb", "sentence_transformers", "sqlite_utils", "numpy", "yaml")
 
 Wire = dict[str, Any]
 
@@ -61,6 +62,36 @@ def test_trees_groups_quotes_and_the_kill_switch_work_through_a_process(tmp_path
     with Agent(_server(tmp_path / "oms.db"), name="second") as second:
         error = second.refused("create_order", **GOOD, cl_ord_id="k1")
     assert error["errorCode"] == "OMS-RISK-007"
+
+
+def test_contracts_prompts_and_completions_come_through_a_process(real: Agent) -> None:
+    order_id = real.given("CXL")
+    schema = json.loads(real.resource("spec://schema/Order?format=json-schema"))
+    assert schema["title"] == "Order"
+    assert real.ok("read_kb", path="spec/records.md#order")["text"].startswith("## Order")
+    assert real.ok("search_kb", query="fields of the problem details", category="spec")["hits"]
+    steps, given, order, events, *links = real.prompt("explain-order", order_id=order_id)
+    assert "1. Read the order" in steps.text  # type: ignore[union-attr] # the blocks are those of the prompt
+    assert json.loads(given.text) == {"order_id": order_id}  # type: ignore[union-attr] # as above
+    assert json.loads(order.resource.text)["state"] == "CXL"  # type: ignore[union-attr] # as above
+    assert json.loads(events.resource.text)["events"][-1]["type"] == "OrderCancelled"  # type: ignore[union-attr] # as above
+    assert links
+    with pytest.raises(MCPError, match="order_id is missing"):
+        real.prompt("explain-order")
+    assert real.completed("explain-order", "order_id", order_id[:6]) == [order_id]
+    assert real.completed("spec://schema/{name}{?format}", "format", "ja") == ["java"]
+    assert next(prompt.name for prompt in real.prompts()) == "implement-from-spec"
+
+
+def test_a_simulation_runs_on_a_copy_through_a_process(real: Agent) -> None:
+    order_id = real.given("LIVE")
+    fill = {"orderId": order_id, "execId": "e1", "lastQty": "1000", "lastPx": "100"}
+    commands = [{"type": "ExecutionCreateCmd", "execution": fill}]
+    assert real.ok("simulate", commands=commands)["orders"][0]["state"] == "FILLED"
+    assert real.ok("simulate", scenario="quantities#N9")["held"]
+    assert real.progress_of("simulate", commands=commands)[-1][:2] == (1, 1)
+    groups = real.ok("search_orders", group_by="state")["groups"]
+    assert [(group["key"], group["count"]) for group in groups] == [("LIVE", 1)]
 
 
 def test_bad_input_leaves_the_server_working(real: Agent) -> None:
@@ -130,4 +161,4 @@ def test_an_unknown_toolset_ends_the_start_with_the_valid_ones() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode != 0
     assert done.stdout == ""
-    assert "use orders, executions, queries, states, knowledge, raw, admin or all" in done.stderr
+    assert "use orders, executions, queries, states, simulation, knowledge, raw, admin or all" in done.stderr
