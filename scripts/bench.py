@@ -17,9 +17,13 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.figures import Figure, Scale
+from benchmarks.knowledge import knowledge
+from benchmarks.market import simulate
 from benchmarks.parallel import parallel
 from benchmarks.queries import queries, queries_sql
 from benchmarks.rebuilding import rebuild, rebuild_sql
+from benchmarks.serving import http
+from benchmarks.stdio import stdio
 from benchmarks.versus import eventsourcing, eventsourcing_sql
 from benchmarks.writing import write, written_sql
 
@@ -46,6 +50,10 @@ BENCHMARKS = {
     "eventsourcing": Benchmark(eventsourcing, Scale(12, 100), Scale(3, 25), eventsourcing_sql),
     "queries": Benchmark(queries, Scale(300, 1_000_000), Scale(20, 4_000), queries_sql),
     "rebuild": Benchmark(rebuild, Scale(7, 25_000), Scale(2, 1_000), rebuild_sql),
+    "simulate": Benchmark(simulate, Scale(7, 300), Scale(2, 20)),
+    "http": Benchmark(http, Scale(15), Scale(2)),
+    "kb": Benchmark(knowledge, Scale(300), Scale(2, documents=2)),
+    "stdio": Benchmark(stdio, Scale(25), Scale(2)),
 }
 
 

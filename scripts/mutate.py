@@ -41,7 +41,13 @@ ROOT = Path(__file__).parent.parent
 HERE = "tests/oms_engine"
 
 TABLES = [f"{HERE}/test_rules.py", f"{HERE}/test_rules_of_trees.py", f"{HERE}/test_matrix.py"]
-ENGINE_TESTS = [HERE]
+ENGINE_TESTS = [
+    path.relative_to(ROOT).as_posix()
+    for path in sorted((ROOT / HERE).iterdir(), key=lambda path: (path.is_dir(), path.name))
+    if path.match("test_*.py") or (path.is_dir() and path.name != "__pycache__")
+]
+"""All of them, folders last: what simulates takes longest."""
+
 FACE_TESTS = ["tests/oms_mcp"]
 STATE_TESTS = ([f"{HERE}/test_lifecycle.py"], ENGINE_TESTS)
 QUOTE_TESTS = ([f"{HERE}/test_quotes.py"], ENGINE_TESTS)

@@ -27,18 +27,18 @@ def blocks(language: str) -> list[str]:
 
 
 def test_every_link_leads_to_a_file() -> None:
-    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", README)]
+    links = [link.partition("#")[0] for link in re.findall(r"\]\(([^)]+)\)", README) if "://" not in link]
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
 
 
 def test_every_script_that_is_named_is_there() -> None:
     named = {name for block in blocks("sh") for name in re.findall(r"^(scripts/\w+)", block, re.MULTILINE)}
-    assert {"scripts/demo", "scripts/test", "scripts/check", "scripts/bench"} == named
+    assert {"scripts/demo", "scripts/test", "scripts/check", "scripts/bench", "scripts/bundle"} == named
     assert all(os.access(ROOT / name, os.X_OK) for name in named)
 
 
-@pytest.mark.parametrize("name", ["scripts/demo", "scripts/test"])
+@pytest.mark.parametrize("name", ["scripts/demo", "scripts/test", "scripts/bundle"])
 def test_a_script_tells_what_it_does_when_asked(name: str) -> None:
     done = subprocess.run([ROOT / name, "--help"], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.startswith(f"usage: {name}")
@@ -91,6 +91,7 @@ def steps(session: str) -> list[tuple[str, list[str]]]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("by_meaning")
 def test_the_command_line_answers_as_shown(tmp_path: Path) -> None:
     (session,) = blocks("console")
     environment = {**os.environ, "PATH": f"{OMS.parent}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "100"}
@@ -140,5 +141,5 @@ def test_a_configuration_starts_the_server(block: str, tmp_path: Path) -> None:
         async with Client(StdioServerParameters(command=str(OMS), args=arguments)) as client:
             return len((await client.list_tools()).tools)
 
-    assert asyncio.run(tools()) == 14
+    assert asyncio.run(tools()) == 15
     assert (tmp_path / "orders.db").exists()

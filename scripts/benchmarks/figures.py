@@ -15,10 +15,12 @@ class Scale(NamedTuple):
     Attributes:
         rounds: How often each variant has its turn; at least 2, for the quartiles.
         orders: Orders that there are, or that each turn takes through their life.
+        documents: Documents that are searched; 0 for all of ours.
     """
 
     rounds: int
     orders: int = 0
+    documents: int = 0
 
 
 class Figure(NamedTuple):

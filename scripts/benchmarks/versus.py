@@ -28,7 +28,7 @@ from benchmarks.lifecycle import (
 )
 from oms_engine import Engine
 from oms_engine.storage.rebuilding import load
-from oms_engine.storage.rows import COLUMNS
+from oms_engine.storage.rows import COLUMNS, FOR_FOLDING
 
 if TYPE_CHECKING:
     from benchmarks.aggregate import Desk
@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 WARM_UP = 1
 
 FETCHED = f"SELECT {COLUMNS} FROM events ORDER BY stream_id, version"  # noqa: S608 - constants
-"""Every event, stream by stream: what a replay reads."""
+"""Every event, stream by stream: what stands beside a replay."""
+
+REPLAYED = f"{FOR_FOLDING.select}ORDER BY stream_id, version"
+"""The same events, with what a state is made of."""
 
 TARGETS: dict[str, Target] = {
     "FULL": ("at least", 1.7),
@@ -135,8 +138,8 @@ def _replay(folder: Path, scale: Scale) -> list[Figure]:
 def replay(connection: sqlite3.Connection) -> int:
     """Every stream as its events say; returns how many there are."""
     streams = 0
-    for _, rows in groupby(connection.execute(FETCHED), itemgetter(1)):
-        stream, broken = load(connection, rows)
+    for _, rows in groupby(connection.execute(REPLAYED), itemgetter(1)):
+        stream, broken = load(connection, rows, FOR_FOLDING)
         if stream is None or broken is not None:
             raise RuntimeError(f"the benchmark's own events cannot be read: {broken}")
         streams += 1
