@@ -255,6 +255,23 @@ def test_par_05_a_parent_waits_for_what_is_still_to_be_handed_on(desk: Desk) -> 
     assert written(result)[-2:] == [f"{root} AllocationApplied", f"{root} OrderCancelled"]
 
 
+@pytest.mark.parametrize("between", [1, 2, 3])
+def test_par_05_a_parent_that_waits_hears_of_rest_through_levels_that_have_ended(between: int, desk: Desk) -> None:
+    root = client(desk, autoForward=False)
+    ended = [root]
+    for level in range(between):
+        ended.append(child(desk, ended[-1], "1000", "NEW", handlInst="MANUAL", autoAllocation=level > 0))
+    deepest = child(desk, ended[-1], "500")
+    desk.fill(deepest, "500")
+    for each in ended[:0:-1]:
+        desk.ok("OrderCancelCmd", orderId=each)
+    bust(desk, deepest)
+    desk.ok("OrderCancelCmd", orderId=root)
+    assert (book(desk, deepest), book(desk, root), desk.order(root).cancel_state) == ("LIVE 0/500", "LIVE 0/1000", "PCXL")
+    desk.ok("OrderCancelAcceptCmd", orderId=deepest)
+    assert [book(desk, each) for each in (*ended, deepest)] == ["CXL 0/0"] * (between + 2)
+
+
 def test_par_05_a_parent_that_is_filled_meanwhile_is_filled(desk: Desk) -> None:
     root, market = tree(desk, "300", "300")
     desk.ok("OrderCancelCmd", orderId=root)

@@ -168,7 +168,11 @@ PARENT_RULES: dict[str, Callable[[Situation], Event | None]] = {
 
 
 def follow(book: Book, order_id: str) -> None:
-    """Let everything above and around an order that the command changed follow it."""
+    """Let everything above and around an order that the command changed follow it.
+
+    An order that has ended need not show that something below it came to rest, for which those above it may wait: they
+    are asked all the same.
+    """
     _release_new_children(book, order_id)
     _members_follow(book, order_id)
     parent_id = book.order(order_id).order.parent_order_id
@@ -176,7 +180,8 @@ def follow(book: Book, order_id: str) -> None:
         return
     _cancel_below_ended(book, parent_id, order_id)
     _parent_follows(book, parent_id, order_id)
-    if book.order(parent_id) is not book.before(parent_id):
+    parent = book.order(parent_id)
+    if parent.has_ended or parent is not book.before(parent_id):
         follow(book, parent_id)
 
 
