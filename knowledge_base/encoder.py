@@ -19,10 +19,7 @@ from knowledge_base.cache import replacing
 from knowledge_base.errors import SemanticUnavailable
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    Vectors = NDArray[np.float32]
+    from knowledge_base.rows import Vectors
 
 HOW_TO_ADD = 'add it with: pip install "oms-mcp[semantic]"'
 
@@ -74,6 +71,15 @@ class Encoder(Protocol):
 
     def encode(self, texts: Sequence[str]) -> list[Encoded]:
         """Each text; what goes beyond the model's length is left out, and so are marks that are no words."""
+
+
+def prepare_libraries() -> None:
+    """Set what numpy and onnxruntime read when they are loaded; load numpy, which two threads cannot do at once."""
+    # Small products of matrices are slower in several threads, and far slower where other processes want the cores.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    # onnxruntime would tell its maker what it does
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    import numpy as np  # noqa: F401, PLC0415 - see OnnxEncoder
 
 
 def missing_packages() -> list[str]:
@@ -154,11 +160,7 @@ class OnnxEncoder:
     """
 
     def __init__(self, folder: Path) -> None:
-        # Small products of matrices are slower in several threads, and far slower where other processes want the cores;
-        # numpy reads this when it is first loaded.
-        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-        # onnxruntime would tell its maker what it does; it reads this when it is loaded
-        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+        prepare_libraries()
         import onnxruntime  # noqa: PLC0415 - heavy, and only there with the semantic extra
         import tokenizers  # noqa: PLC0415
 

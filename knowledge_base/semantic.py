@@ -12,8 +12,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import astuple
 from functools import cached_property
 from pathlib import Path
 from threading import Lock, Thread
@@ -31,6 +31,7 @@ from knowledge_base.encoder import (
     load_or_export,
     missing_packages,
     model_id,
+    prepare_libraries,
 )
 from knowledge_base.errors import SemanticUnavailable
 from knowledge_base.likeness import Likeness
@@ -44,7 +45,6 @@ from knowledge_base.vectors import (
     embeddings_file,
     index_folder,
     is_whole,
-    keys_of,
     made_at,
     mark_used,
     open_or_discard,
@@ -198,11 +198,17 @@ class SemanticSearch:
                 atexit.unregister(self.close)
 
     def _load(self) -> None:
-        cache, model, entries = self._open_cache(), self._open_model(), self._entries()
-        self._folder = folder = index_folder(cache.folder, keys_of(entries), str(self.model))
+        prepare_libraries()
+        cache, model = self._open_cache(), self._open_model()
         exported = exported_model(cache.folder, str(self.model))
-        self._encoder = self._encoder or load_encoder(model, exported)
-        index = open_or_discard(folder)
+        with ThreadPoolExecutor(
+            1, thread_name_prefix="knowledge-base-model"
+        ) as beside:  # native code for the most part
+            loading = None if self._encoder else beside.submit(load_encoder, model, exported)
+            entries = self._entries()
+            self._folder = folder = index_folder(cache.folder, entries, str(self.model))
+            index = open_or_discard(folder)
+            self._encoder = loading.result() if loading else self._encoder
         if self._encoder is None or index is None:
             self.state = "building"
             self.note = "the semantic index is being built; until then hits are by keyword"
@@ -276,7 +282,7 @@ def build_index(
 ) -> None:
     """Export the model and put the index of the entries in the cache, as far as they are not there."""
     name = model_id(model)
-    folder = index_folder(cache, keys_of(entries), name)
+    folder = index_folder(cache, entries, name)
     with build_lock(cache):
         encoder = load_or_export(model, exported_model(cache, name))
         if not is_whole(folder):
@@ -286,7 +292,7 @@ def build_index(
 def send_entries(entries: Sequence[Entry], stream: IO[str] | None) -> None:
     """Write entries on one line, as `receive_entries` reads them."""
     if stream is not None:
-        stream.write(f"{json.dumps([astuple(entry) for entry in entries])}\n")
+        stream.write(f"{json.dumps(entries)}\n")
         stream.flush()
 
 

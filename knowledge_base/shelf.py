@@ -11,7 +11,7 @@ from knowledge_base.semantic import SemanticSearch
 from knowledge_base.snapshot import Snapshot
 from knowledge_base.sources import Signature, Source, checked, signature, walk
 
-LOOK_SECONDS = 0.5
+LOOK_SECONDS = 0.2
 """How long the documents are taken for unchanged after somebody has looked."""
 
 _SETTLED = 100_000_000

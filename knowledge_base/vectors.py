@@ -1,34 +1,31 @@
 """How are the vectors of a corpus kept, so that they are computed once, shared, and never served half-built?
 
-An index is a folder named by everything that decides its content: Chroma finds the passages nearest to a question, and
-beside it stand the vectors of their words, which tell how well each word of the question is met. It is built in a
-temporary folder under a lock and renamed into place; after that it never changes, but for the marks of the corpora that
-use it. What was embedded also stands in an SQLite file, so that a changed document costs only its own passages.
+An index is a folder named by everything that decides its content: the vectors of the passages, which tell what is near
+to a question, and those of their words, which tell how well each word of it is met. It is built in a temporary folder
+under a lock and renamed into place; after that it never changes, but for the marks of the corpora that use it. What was
+embedded also stands in an SQLite file, so that a changed document costs only its own passages.
 """
 
 import hashlib
 import json
-import os
 import shutil
 import sqlite3
 import time
-import weakref
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
-from dataclasses import astuple, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from knowledge_base.cache import replacing
 from knowledge_base.encoder import Encoded, Encoder
 from knowledge_base.errors import SemanticUnavailable
+from knowledge_base.nearest import DATABASE, VECTORS, asks_chroma, open_nearest, write_nearest
+from knowledge_base.rows import Rows
 
 if TYPE_CHECKING:
-    from knowledge_base.encoder import Vectors
+    from knowledge_base.rows import Vectors
 
-COLLECTION = "kb_passages"
 KEPT_INDEXES = 2
 """Indexes that each corpus keeps, the last used first: switching back to the one before is free."""
 
@@ -38,10 +35,13 @@ UNUSED_DAYS = 30
 KEPT_EMBEDDINGS = 4
 """How many times as many texts as all indexes hold may be remembered; beyond that only theirs are."""
 
+_LABELS = ("category", "status")
+"""What of an entry searches may be narrowed by."""
+
 _SAME = 0.999
 """Least cosine at which a vector counts as the one that was written."""
 
-_LAYOUT = 3
+_LAYOUT = 4
 """Counts the ways in which an index was laid out; one of another layout has another name."""
 
 _EMBEDDED = 2
@@ -53,7 +53,7 @@ _SCALE = 127
 _BLOCK = 1024
 """Vectors of words that are compared at once, so that the memory for it stays small."""
 
-_VECTORS, _TITLES, _WORDS = "vectors.bin", "titles.bin", "words.bin"
+_TITLES, _WORDS = "titles.bin", "words.bin"
 """Rows of numbers and nothing else; each title stands there once."""
 
 _ENDS, _TITLED = "ends.npy", "titled.npy"
@@ -66,9 +66,6 @@ _USER = "used-by-"
 """What the name of the mark begins with by which a corpus says when it last used an index."""
 
 _MANIFEST = "manifest.json"
-_DATABASE = "chroma.sqlite3"
-_LEAST_STEP = 2
-"""Least number of writes that Chroma takes for a step; an index of one entry writes it twice."""
 
 _STEP = 32
 """Texts between two commits to the cache of embeddings and two reports of progress."""
@@ -76,8 +73,7 @@ _STEP = 32
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A passage as the index knows it: text and title to embed, and in lower case what searches may be narrowed by."""
 
     text: str
@@ -86,15 +82,15 @@ class Entry:
     status: str
 
 
-def keys_of(entries: Iterable[Entry]) -> list[bytes]:
-    """A key for each entry; like ones mean that text, title, category and status are alike."""
-    return [hashlib.sha256(json.dumps(astuple(entry)).encode()).digest()[:16] for entry in entries]
+def index_folder(cache: Path, entries: Sequence[Entry], model: str) -> Path:
+    """Where the index of these entries is: its name tells content, model and Chroma's version apart.
 
-
-def index_folder(cache: Path, keys: Iterable[bytes], model: str) -> Path:
-    """Where the index of entries with these keys is: its name tells content, model and Chroma's version apart."""
-    digest = hashlib.sha256(bytes([_LAYOUT]) + b"".join(keys))
-    return cache / "index" / f"{digest.hexdigest()[:16]}-{model}-chroma{version('chromadb')}"
+    Raises:
+        SemanticUnavailable: OMS_KB_CHROMA_FROM is no number.
+    """
+    digest = hashlib.sha256(json.dumps([_LAYOUT, entries]).encode())
+    chroma = f"-chroma{version('chromadb')}" if asks_chroma(len(entries)) else ""
+    return cache / "index" / f"{digest.hexdigest()[:16]}-{model}{chroma}"
 
 
 def embeddings_file(cache: Path, model: str) -> Path:
@@ -108,42 +104,6 @@ def mark_used(folder: Path, user: str) -> None:
         (folder / f"{_USER}{user}").touch()
 
 
-class _Rows:
-    """Rows of numbers in a file, read when they are wanted; mapped, all of them would soon be memory of each process.
-
-    Args:
-        file: nothing but rows.
-        kind: numpy's name of a number's type.
-        width: numbers of a row.
-    """
-
-    def __init__(self, file: Path, kind: str, width: int) -> None:
-        import numpy as np  # noqa: PLC0415 - see _client
-
-        self._kind, self._width = np.dtype(kind), width
-        self._bytes = self._kind.itemsize * width
-        self._file = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
-        weakref.finalize(self, os.close, self._file)
-
-    def take(self, spans: Iterable[tuple[int, int]]) -> "Vectors":
-        """The rows of some spans, one after another."""
-        import numpy as np  # noqa: PLC0415 - see _client
-
-        read = (os.pread(self._file, (end - start) * self._bytes, start * self._bytes) for start, end in _joined(spans))
-        return np.frombuffer(b"".join(read), dtype=self._kind).reshape(-1, self._width)
-
-
-def _joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The spans, those that continue the one before joined to it."""
-    joined: list[tuple[int, int]] = []
-    for start, end in spans:
-        if joined and joined[-1][1] == start:
-            joined[-1] = (joined[-1][0], end)
-        else:
-            joined.append((start, end))
-    return joined
-
-
 class VectorIndex:
     """A built index, open for questions; safe to use from several threads.
 
@@ -155,44 +115,31 @@ class VectorIndex:
     """
 
     def __init__(self, folder: Path) -> None:
-        import numpy as np  # noqa: PLC0415 - see _client
+        import numpy as np  # noqa: PLC0415 - heavy, and only there with the semantic extra
 
         facts = _verified_manifest(folder)
-        self._lock = Lock()
-        width = facts["width"]
-        self._vectors = _Rows(folder / _VECTORS, "float32", width)
-        self._words = _Rows(folder / _WORDS, "int8", width)
+        width, count = facts["width"], facts["count"]
+        self._words = Rows(folder / _WORDS, "int8", width)
         self._titles: Vectors = np.fromfile(folder / _TITLES, dtype=np.float32).reshape(-1, width)
         self._titled = np.load(folder / _TITLED)
         self._ends = [0, *np.load(folder / _ENDS).tolist()]
-        self._client = _client(folder)
-        self._close = weakref.finalize(self, self._client.close)
         try:
-            self._collection = self._client.get_collection(COLLECTION, embedding_function=None)
-            found = self.rank(self._vectors.take([(0, 1)])[0].tolist(), {}, 1)
-            sound = self._collection.count() == facts["count"] and found[0][1] > _SAME
+            self._nearest = open_nearest(folder, width, chroma=facts["chroma"])
+            last = self._nearest.take([count - 1])[0]
+            sound = len(self._ends) == count + 1 and self._nearest.rank(last, {}, 1)[0][1] > _SAME
         except Exception as problem:
-            self.close()
             raise SemanticUnavailable(f"the index in {folder} cannot be read: {problem}") from problem
         if not sound:
             self.close()
             raise SemanticUnavailable(f"the index in {folder} does not hold what was written")
 
-    def rank(self, vector: Any, filters: dict[str, str], limit: int) -> list[tuple[int, float]]:  # noqa: ANN401
+    def rank(self, vector: "Vectors", filters: Mapping[str, str], limit: int) -> list[tuple[int, float]]:
         """Positions of entries with their cosine to a vector, best first."""
-        conditions: list[dict[str, Any]] = [{field: value} for field, value in filters.items()]
-        where = {"$and": conditions} if len(conditions) > 1 else conditions[0] if conditions else None
-        with self._lock:
-            found = self._collection.query(
-                query_embeddings=[vector], n_results=limit, where=where, include=["distances"]
-            )
-        pairs = zip(found["ids"][0], found["distances"][0], strict=True)
-        return [(int(position), 1.0 - float(distance)) for position, distance in pairs]
+        return self._nearest.rank(vector, filters, limit)
 
     def cosines(self, question: Encoded, entries: Sequence[int]) -> list[float]:
         """How near each of some entries is to a question as a whole."""
-        rows = self._vectors.take((entry, entry + 1) for entry in entries)
-        near: list[float] = (rows @ question.vector).tolist()
+        near: list[float] = (self._nearest.take(entries) @ question.vector).tolist()
         return near
 
     def title_cosines(self, question: Encoded, entries: Sequence[int]) -> list[float]:
@@ -206,7 +153,7 @@ class VectorIndex:
         For each word of the question the nearest word of the entry counts (MaxSim, as in ColBERT), and of these cosines
         the mean.
         """
-        import numpy as np  # noqa: PLC0415 - see _client
+        import numpy as np  # noqa: PLC0415 - heavy, and only there with the semantic extra
 
         spans = [(self._ends[entry], self._ends[entry + 1]) for entry in entries]
         with_words = [span for span in spans if span[0] < span[1]]
@@ -222,7 +169,7 @@ class VectorIndex:
 
     def close(self) -> None:
         """Give files and memory back; it happens by itself when nobody holds the index any more."""
-        self._close()
+        self._nearest.close()
 
 
 def is_whole(folder: Path) -> bool:
@@ -296,56 +243,34 @@ def _key(text: str) -> bytes:
 
 
 def _write(folder: Path, entries: Sequence[Entry], known: sqlite3.Connection) -> None:
-    import numpy as np  # noqa: PLC0415 - see _client
+    import numpy as np  # noqa: PLC0415 - heavy, and only there with the semantic extra
 
     titles = {title: number for number, title in enumerate(dict.fromkeys(entry.title for entry in entries))}
     np.save(folder / _TITLED, np.array([titles[entry.title] for entry in entries]))
     with (folder / _TITLES).open("wb") as file:
         file.writelines(_read(known, title)[0] for title in titles)
     sizes = []
-    with (folder / _VECTORS).open("wb") as vectors, (folder / _WORDS).open("wb") as words:
+    with (folder / VECTORS).open("wb") as vectors, (folder / _WORDS).open("wb") as words:
         for entry in entries:
             vector, of_words = _read(known, entry.text)
             vectors.write(vector)
             words.write(of_words)
             sizes.append(len(of_words))
-    rows = np.fromfile(folder / _VECTORS, dtype=np.float32).reshape(len(entries), -1)
-    width = rows.shape[1]
+    rows = np.fromfile(folder / VECTORS, dtype=np.float32).reshape(len(entries), -1)
+    width, chroma = rows.shape[1], asks_chroma(len(entries))
     np.save(folder / _ENDS, np.cumsum(sizes) // width)
-    _fill(folder, entries, rows)
-    manifest = {"count": len(entries), "width": width, "files": _hashes(folder)}
+    labels = {name: [getattr(entry, name) for entry in entries] for name in _LABELS}
+    write_nearest(folder, rows, labels, chroma=chroma)
+    manifest = {"count": len(entries), "width": width, "chroma": chroma, "files": _hashes(folder)}
     (folder / _MANIFEST).write_text(json.dumps(manifest))
-
-
-def _fill(folder: Path, entries: Sequence[Entry], vectors: "Vectors") -> None:
-    """Put the entries into Chroma."""
-    with closing(_client(folder)) as client:
-        # Chroma keeps the last entries below this threshold in a log that every reader would fold into the index
-        # again, writing to it: with all of them in one step the readers leave the index as it is.
-        step = max(_LEAST_STEP, len(entries))
-        space = {"space": "cosine", "batch_size": step, "sync_threshold": step}
-        collection = client.get_or_create_collection(COLLECTION, embedding_function=None, configuration={"hnsw": space})
-        most = client.get_max_batch_size()
-        for start in [*range(0, len(entries), most), *([0] * (_LEAST_STEP - len(entries)))]:
-            batch = entries[start : start + most]
-            collection.upsert(
-                ids=[str(start + offset) for offset in range(len(batch))],
-                embeddings=vectors[start : start + most],
-                metadatas=[{"category": entry.category, "status": entry.status} for entry in batch],
-            )
-
-
-def _client(folder: Path) -> Any:  # noqa: ANN401 - chromadb is optional, so untyped here
-    import chromadb  # noqa: PLC0415 - heavy, and only there with the semantic extra
-    from chromadb.config import Settings  # noqa: PLC0415
-
-    return chromadb.PersistentClient(path=str(folder), settings=Settings(anonymized_telemetry=False))
 
 
 def _verified_manifest(folder: Path) -> dict[str, Any]:
     try:
         manifest: dict[str, Any] = json.loads((folder / _MANIFEST).read_text())
-        damaged = _hashes(folder, manifest["files"]) != manifest["files"] or not _sound_database(folder / _DATABASE)
+        damaged = _hashes(folder, manifest["files"]) != manifest["files"] or (
+            manifest["chroma"] and not _sound_database(folder / DATABASE)
+        )
     except (OSError, ValueError, KeyError, TypeError, sqlite3.Error) as problem:
         raise SemanticUnavailable(f"there is no whole index in {folder}: {problem}") from problem
     if damaged:
@@ -354,10 +279,10 @@ def _verified_manifest(folder: Path) -> dict[str, Any]:
 
 
 def _hashes(folder: Path, names: Iterable[str] | None = None) -> dict[str, str]:
-    """A hash of each file but the database, in which Chroma counts how often it was opened."""
+    """A hash of each file but Chroma's database."""
     found = (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     wanted = found if names is None else names
-    return {name: _hash(folder / name) for name in wanted if not name.startswith(_DATABASE)}
+    return {name: _hash(folder / name) for name in wanted if not name.startswith(DATABASE)}
 
 
 def _hash(file: Path) -> str:
@@ -390,7 +315,7 @@ def _embed(texts: Sequence[str], encoder: Encoder, known: sqlite3.Connection, pr
 
 
 def _blobs(encoded: Encoded) -> tuple[bytes, bytes]:
-    import numpy as np  # noqa: PLC0415 - see _client
+    import numpy as np  # noqa: PLC0415 - heavy, and only there with the semantic extra
 
     return encoded.vector.tobytes(), np.rint(encoded.tokens * _SCALE).astype(np.int8).tobytes()
 

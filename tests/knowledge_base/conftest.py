@@ -99,7 +99,8 @@ DOCUMENTS = {
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMS_CACHE_DIR", str(tmp_path / "default-cache"))
-    monkeypatch.delenv("OMS_KB_MODEL", raising=False)
+    for name in ("OMS_KB_MODEL", "OMS_KB_CHROMA_FROM"):
+        monkeypatch.delenv(name, raising=False)
 
 
 @pytest.fixture

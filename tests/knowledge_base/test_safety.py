@@ -119,7 +119,7 @@ def test_a_library_whose_builder_is_killed_says_so_and_takes_what_another_proces
 
 
 @pytest.mark.parametrize(
-    "file", ["vectors.bin", "titles.bin", "words.bin", "ends.npy", "titled.npy", "texts.bin", "chroma.sqlite3"]
+    "file", ["vectors.bin", "titles.bin", "words.bin", "ends.npy", "titled.npy", "texts.bin", "labels.npy"]
 )
 @pytest.mark.parametrize("keep", [0, 100])
 def test_a_file_that_was_cut_is_never_served(corpus: Path, cache: Path, file: str, keep: int) -> None:

@@ -111,14 +111,18 @@ def test_an_index_is_built_once(corpus: Path, cache: Path) -> None:
 
 
 @pytest.mark.parametrize("entries", [1, 2, 3])
-def test_who_opens_an_index_leaves_its_files_as_they_are(tmp_path: Path, entries: int) -> None:
+@pytest.mark.parametrize("chroma_from", ["0", "4"])
+def test_who_opens_an_index_leaves_its_files_as_they_are(
+    tmp_path: Path, entries: int, chroma_from: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMS_KB_CHROMA_FROM", chroma_from)
     passages = [Entry(f"passage {number}", "title", "", "") for number in range(entries)]
     folder, encoder = tmp_path / "index" / "made", load_or_export(find_model(), exported_model(tmp_path, "model"))
     build(folder, passages, encoder, tmp_path / "embeddings" / "kept.sqlite")
     before = hashes(folder)
     for _ in range(3):
         with closing(VectorIndex(folder)) as index:
-            assert len(index.rank([1.0] * len(encoder.encode(["a"])[0].vector), {}, 9)) == entries
+            assert len(index.rank(encoder.encode(["a"])[0].vector, {}, 9)) == entries
     assert hashes(folder) == before
 
 
@@ -212,20 +216,29 @@ def test_a_cache_that_cannot_take_the_index_is_told(corpus: Path, cache: Path) -
         assert "could not be built" in str(library.status().note)
 
 
-def damage_vectors(index: Path) -> None:
-    (file,) = index.rglob("data_level0.bin")
+@pytest.fixture
+def asking_chroma(corpus: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A warm cache with an index that asks Chroma, few as the passages are."""
+    monkeypatch.setenv("OMS_KB_CHROMA_FROM", "0")
+    shutil.rmtree(cache / "index")
+    with Library.open(corpus, cache=cache) as library:
+        library.build_index()
+    return cache
+
+
+def flip_a_bit(index: Path, name: str) -> None:
+    (file,) = index.rglob(name)
     content = bytearray(file.read_bytes())
     content[len(content) // 2] ^= 0xFF
     file.write_bytes(content)
 
 
-def cut_vectors(index: Path) -> None:
-    (file,) = index.rglob("data_level0.bin")
-    file.write_bytes(file.read_bytes()[:100])
+def damage_vectors(index: Path) -> None:
+    flip_a_bit(index, "vectors.bin")
 
 
-def lose_a_file(index: Path) -> None:
-    next(index.rglob("index_metadata.pickle")).unlink()
+def lose_the_labels(index: Path) -> None:
+    (index / "labels.npy").unlink()
 
 
 def lose_the_manifest(index: Path) -> None:
@@ -236,6 +249,19 @@ def garble_the_manifest(index: Path) -> None:
     (index / "manifest.json").write_text('{"count": ')
 
 
+def damage_the_graph(index: Path) -> None:
+    flip_a_bit(index, "data_level0.bin")
+
+
+def cut_the_graph(index: Path) -> None:
+    (file,) = index.rglob("data_level0.bin")
+    file.write_bytes(file.read_bytes()[:100])
+
+
+def lose_a_file_of_the_graph(index: Path) -> None:
+    next(index.rglob("index_metadata.pickle")).unlink()
+
+
 def garble_the_database(index: Path) -> None:
     (index / "chroma.sqlite3").write_bytes(b"x" * 5000)
 
@@ -244,37 +270,83 @@ def empty_the_database(index: Path) -> None:
     (index / "chroma.sqlite3").write_bytes(b"")
 
 
+def cut_the_database(index: Path) -> None:
+    (index / "chroma.sqlite3").write_bytes((index / "chroma.sqlite3").read_bytes()[:100])
+
+
+Damage = Callable[[Path], None]
+
+
+@pytest.mark.parametrize(
+    "damage", [damage_vectors, lose_the_labels, lose_the_manifest, garble_the_manifest, shutil.rmtree]
+)
+def test_a_damaged_index_is_rebuilt_and_never_served(corpus: Path, cache: Path, damage: Damage) -> None:
+    sound = ask(corpus, cache, "withdraw an order")
+    damage(index_of(cache))
+    assert ask(corpus, cache, "withdraw an order") == sound
+    assert ask(corpus, cache, "withdraw an order").semantic == "ready"
+
+
 @pytest.mark.parametrize(
     "damage",
     [
         damage_vectors,
-        cut_vectors,
-        lose_a_file,
+        damage_the_graph,
+        cut_the_graph,
+        lose_a_file_of_the_graph,
         lose_the_manifest,
-        garble_the_manifest,
         garble_the_database,
         empty_the_database,
-        shutil.rmtree,
+        cut_the_database,
     ],
 )
-def test_a_damaged_index_is_rebuilt_and_never_served(corpus: Path, cache: Path, damage: Callable[[Path], None]) -> None:
-    sound = ask(corpus, cache, "withdraw an order")
-    damage(index_of(cache))
-    assert ask(corpus, cache, "withdraw an order") == sound
+def test_a_damaged_index_of_chroma_is_rebuilt_and_never_served(
+    corpus: Path, asking_chroma: Path, damage: Damage
+) -> None:
+    sound = ask(corpus, asking_chroma, "withdraw an order")
+    damage(index_of(asking_chroma))
+    assert ask(corpus, asking_chroma, "withdraw an order") == sound
 
 
-def test_an_index_that_lost_its_entries_is_rebuilt(corpus: Path, cache: Path) -> None:
-    sound = ask(corpus, cache, "withdraw an order")
+def test_an_index_that_lost_its_entries_is_rebuilt(corpus: Path, asking_chroma: Path) -> None:
+    sound = ask(corpus, asking_chroma, "withdraw an order")
     code = """
         import sys, chromadb
         from chromadb.config import Settings
         client = chromadb.PersistentClient(sys.argv[1], settings=Settings(anonymized_telemetry=False))
         client.delete_collection("kb_passages")
     """
-    output(python(code, index_of(cache)))
-    with Library.open(corpus, cache=cache) as library:
+    output(python(code, index_of(asking_chroma)))
+    with Library.open(corpus, cache=asking_chroma) as library:
         library.warm_up(wait=True)
         assert library.search("withdraw an order").hits == sound.hits
+
+
+def test_many_passages_are_found_by_chroma_and_few_without_it(corpus: Path, cache: Path, asking_chroma: Path) -> None:
+    code = """
+        import sys
+        from pathlib import Path
+        from knowledge_base import Library
+        library = Library.open(Path(sys.argv[1]), cache=Path(sys.argv[2]))
+        library.warm_up(wait=True)
+        found = library.search("withdraw an order", mode="semantic", status="draft")
+        print(found.mode, "chromadb" in sys.modules, [(hit.citation, hit.score) for hit in found.hits])
+    """
+    many = output(python(code, corpus, asking_chroma))
+    with pytest.MonkeyPatch.context() as few:
+        few.delenv("OMS_KB_CHROMA_FROM")
+        assert output(python(code, corpus, cache)) == many.replace("True", "False")
+    assert many.startswith("semantic True [('")
+
+
+def test_a_wrong_number_of_passages_is_told(corpus: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMS_KB_CHROMA_FROM", "many")
+    with Library.open(corpus, cache=cache) as library:
+        assert library.warm_up(wait=True) == "unavailable"
+        assert library.search("withdraw").mode == "keyword"
+        assert "OMS_KB_CHROMA_FROM is 'many'; give from how many passages" in str(library.status().note)
+        with pytest.raises(SemanticUnavailable, match="OMS_KB_CHROMA_FROM is 'many'"):
+            library.build_index()
 
 
 def test_an_index_that_holds_other_entries_than_were_written_is_rebuilt(corpus: Path, cache: Path) -> None:
@@ -507,8 +579,8 @@ def test_a_closed_library_still_compares_words(corpus: Path, cache: Path) -> Non
     assert "is closed" in str(result.note)
 
 
-def test_an_index_that_fails_while_serving_leaves_words(corpus: Path, cache: Path) -> None:
-    with Library.open(corpus, cache=cache) as library:
+def test_an_index_that_fails_while_serving_leaves_words(corpus: Path, asking_chroma: Path) -> None:
+    with Library.open(corpus, cache=asking_chroma) as library:
         library.warm_up(wait=True)
         library._shelf._snapshot.semantic._index.close()  # type: ignore[union-attr]
         result = library.search("withdraw an order")
