@@ -165,11 +165,11 @@ class OmsServer(MCPServer[Backend]):
 
     def furnish(self) -> None:
         """Offer the tools, resources and prompts: no client waits for them before it asks."""
+        if not self._specs:
+            return
         from oms_mcp.prompts import add_prompts
         from oms_mcp.resources import add_resources
 
-        if not self._specs:
-            return
         tools = ToolManager(tools=[*map(build, self._specs), *self._tool_manager.list_tools()])
         add_resources(self, self.backend)
         add_prompts(self, self.backend)
