@@ -4,7 +4,9 @@ Comparing misses none, and up to some fifty thousand vectors it takes less time 
 that looks at some of them only is faster. Either is written once and never changes.
 """
 
+import json
 import os
+import re
 import weakref
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -29,8 +31,10 @@ DATABASE = "chroma.sqlite3"
 VECTORS = "vectors.bin"
 """The vectors in their order: rows of numbers and nothing else."""
 
-_LABELS = "labels.npy"
-"""What comparing is narrowed by; Chroma keeps the same as metadata."""
+_CODES, _NAMES = "labels.npy", "labels.json"
+"""What comparing is narrowed by: a row of numbers for each label, and what they stand for. Chroma keeps metadata."""
+
+_NUMBER = re.compile(r"[0-9]{1,12}")
 
 _LEAST_STEP = 2
 """Least number of writes that Chroma takes for a step; an index of one vector writes it twice."""
@@ -41,6 +45,9 @@ Labels = Mapping[str, Sequence[str]]
 
 class Nearest(Protocol):
     """The vectors of an index, open for questions; safe to use from several threads."""
+
+    def __len__(self) -> int:
+        """How many there are."""
 
     def rank(self, vector: "Vectors", labelled: Mapping[str, str], limit: int) -> list[tuple[int, float]]:
         """Positions of the nearest vectors that have all of these labels, with their cosine, best first."""
@@ -56,10 +63,10 @@ def asks_chroma(count: int) -> bool:
     """Whether Chroma is asked for the nearest of so many vectors.
 
     Raises:
-        SemanticUnavailable: OMS_KB_CHROMA_FROM is no whole number.
+        SemanticUnavailable: OMS_KB_CHROMA_FROM is no number of passages.
     """
     wanted = os.environ.get("OMS_KB_CHROMA_FROM") or str(MANY)
-    if not (wanted.isascii() and wanted.isdigit()):
+    if not _NUMBER.fullmatch(wanted):
         raise SemanticUnavailable(
             f"OMS_KB_CHROMA_FROM is {wanted[:64]!r}; give from how many passages on Chroma is asked, such as {MANY}"
         )
@@ -68,16 +75,16 @@ def asks_chroma(count: int) -> bool:
 
 def write_nearest(folder: Path, vectors: "Vectors", labels: Labels, *, chroma: bool) -> None:
     """Write what `open_nearest` needs beside the vectors."""
-    import numpy as np  # noqa: PLC0415 - see _client
+    import numpy as np  # noqa: PLC0415 - heavy, and only there with the semantic extra
 
     if chroma:
         _fill(folder, vectors, labels)
-    else:
-        columns = [np.array(each) for each in labels.values()]
-        rows = np.empty(len(vectors), dtype=[(name, each.dtype) for name, each in zip(labels, columns, strict=True)])
-        for name, each in zip(labels, columns, strict=True):
-            rows[name] = each
-        np.save(folder / _LABELS, rows)
+        return
+    names = {name: [*dict.fromkeys(each)] for name, each in labels.items()}
+    numbers = {name: {value: number for number, value in enumerate(values)} for name, values in names.items()}
+    codes = [[numbers[name][value] for value in each] for name, each in labels.items()]
+    np.save(folder / _CODES, np.array(codes, dtype=np.int32))
+    (folder / _NAMES).write_text(json.dumps(names))
 
 
 def open_nearest(folder: Path, width: int, *, chroma: bool) -> Nearest:
@@ -89,22 +96,29 @@ class _InMemory:
     """All vectors are compared."""
 
     def __init__(self, folder: Path, width: int) -> None:
-        import numpy as np  # noqa: PLC0415 - see _client
+        import numpy as np  # noqa: PLC0415 - heavy, and only there with the semantic extra
 
         self._vectors: Vectors = np.fromfile(folder / VECTORS, dtype=np.float32).reshape(-1, width)
-        self._labels = np.load(folder / _LABELS)
+        self._names: dict[str, list[str]] = json.loads((folder / _NAMES).read_text())
+        self._codes = dict(zip(self._names, np.load(folder / _CODES), strict=True))
+
+    def __len__(self) -> int:
+        return len(self._vectors)
 
     def rank(self, vector: "Vectors", labelled: Mapping[str, str], limit: int) -> list[tuple[int, float]]:
-        import numpy as np  # noqa: PLC0415 - see _client
+        import numpy as np  # noqa: PLC0415 - as above
 
         near = self._vectors @ vector
         found = np.arange(len(near))
         for name, value in labelled.items():
-            found = found[self._labels[name][found] == value]
+            code = self._names[name].index(value) if value in self._names[name] else -1
+            found = found[self._codes[name][found] == code]
+        near = near[found]
         if len(found) > limit:
-            found = np.sort(found[np.argpartition(-near[found], limit)[:limit]])
-        found = found[np.argsort(-near[found], kind="stable")]
-        return list(zip(found.tolist(), near[found].tolist(), strict=True))
+            among = near >= np.partition(near, -limit)[-limit]
+            found, near = found[among], near[among]
+        best = np.argsort(-near, kind="stable")[:limit]
+        return list(zip(found[best].tolist(), near[best].tolist(), strict=True))
 
     def take(self, positions: Sequence[int]) -> "Vectors":
         return self._vectors[list(positions)]
@@ -126,6 +140,10 @@ class _InChroma:
         except BaseException:
             self.close()
             raise
+
+    def __len__(self) -> int:
+        with self._lock:
+            return int(self._collection.count())
 
     def rank(self, vector: "Vectors", labelled: Mapping[str, str], limit: int) -> list[tuple[int, float]]:
         conditions: list[dict[str, Any]] = [{name: value} for name, value in labelled.items()]

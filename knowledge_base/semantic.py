@@ -35,6 +35,7 @@ from knowledge_base.encoder import (
 )
 from knowledge_base.errors import SemanticUnavailable
 from knowledge_base.likeness import Likeness
+from knowledge_base.nearest import asks_chroma
 from knowledge_base.passages import Passage, passages_of
 from knowledge_base.results import SemanticState
 from knowledge_base.sources import name_of
@@ -201,14 +202,14 @@ class SemanticSearch:
         prepare_libraries()
         cache, model = self._open_cache(), self._open_model()
         exported = exported_model(cache.folder, str(self.model))
-        with ThreadPoolExecutor(
-            1, thread_name_prefix="knowledge-base-model"
-        ) as beside:  # native code for the most part
-            loading = None if self._encoder else beside.submit(load_encoder, model, exported)
+        # loading the model is work of native code for the most part, so the index is opened meanwhile
+        with ThreadPoolExecutor(1, thread_name_prefix="knowledge-base-model") as beside:
+            loading = beside.submit(self._loaded_encoder, model, exported)
             entries = self._entries()
-            self._folder = folder = index_folder(cache.folder, entries, str(self.model))
+            chroma = asks_chroma(len(entries))
+            self._folder = folder = index_folder(cache.folder, entries, str(self.model), chroma=chroma)
             index = open_or_discard(folder)
-            self._encoder = loading.result() if loading else self._encoder
+            self._encoder = loading.result()
         if self._encoder is None or index is None:
             self.state = "building"
             self.note = "the semantic index is being built; until then hits are by keyword"
@@ -218,6 +219,10 @@ class SemanticSearch:
         mark_used(folder, self._user())
         self._index = index
         self.state, self.note = "ready", cache.note
+
+    def _loaded_encoder(self, model: Path, exported: Path) -> Encoder | None:
+        """That of the corpus before, where there was one."""
+        return self._encoder or load_encoder(model, exported)
 
     def _build(self, progress: Callable[[int, int], None] | None) -> None:
         cache, model, entries = self._open_cache(), self._open_model(), self._entries()
@@ -281,12 +286,12 @@ def build_index(
     user: str = "",
 ) -> None:
     """Export the model and put the index of the entries in the cache, as far as they are not there."""
-    name = model_id(model)
-    folder = index_folder(cache, entries, name)
+    name, chroma = model_id(model), asks_chroma(len(entries))
+    folder = index_folder(cache, entries, name, chroma=chroma)
     with build_lock(cache):
         encoder = load_or_export(model, exported_model(cache, name))
         if not is_whole(folder):
-            build(folder, entries, encoder, embeddings_file(cache, name), progress, user=user)
+            build(folder, entries, encoder, embeddings_file(cache, name), progress, chroma=chroma, user=user)
 
 
 def send_entries(entries: Sequence[Entry], stream: IO[str] | None) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from knowledge_base.cache import replacing
 from knowledge_base.encoder import Encoded, Encoder
 from knowledge_base.errors import SemanticUnavailable
-from knowledge_base.nearest import DATABASE, VECTORS, asks_chroma, open_nearest, write_nearest
+from knowledge_base.nearest import DATABASE, VECTORS, open_nearest, write_nearest
 from knowledge_base.rows import Rows
 
 if TYPE_CHECKING:
@@ -82,15 +82,11 @@ class Entry(NamedTuple):
     status: str
 
 
-def index_folder(cache: Path, entries: Sequence[Entry], model: str) -> Path:
-    """Where the index of these entries is: its name tells content, model and Chroma's version apart.
-
-    Raises:
-        SemanticUnavailable: OMS_KB_CHROMA_FROM is no number.
-    """
+def index_folder(cache: Path, entries: Sequence[Entry], model: str, *, chroma: bool) -> Path:
+    """Where the index of these entries is: its name tells content, model, and whether and which Chroma is asked."""
     digest = hashlib.sha256(json.dumps([_LAYOUT, entries]).encode())
-    chroma = f"-chroma{version('chromadb')}" if asks_chroma(len(entries)) else ""
-    return cache / "index" / f"{digest.hexdigest()[:16]}-{model}{chroma}"
+    asked = f"-chroma{version('chromadb')}" if chroma else ""
+    return cache / "index" / f"{digest.hexdigest()[:16]}-{model}{asked}"
 
 
 def embeddings_file(cache: Path, model: str) -> Path:
@@ -126,7 +122,8 @@ class VectorIndex:
         try:
             self._nearest = open_nearest(folder, width, chroma=facts["chroma"])
             last = self._nearest.take([count - 1])[0]
-            sound = len(self._ends) == count + 1 and self._nearest.rank(last, {}, 1)[0][1] > _SAME
+            whole = len(self._nearest) == count == len(self._ends) - 1
+            sound = whole and self._nearest.rank(last, {}, 1)[0][1] > _SAME
         except Exception as problem:
             raise SemanticUnavailable(f"the index in {folder} cannot be read: {problem}") from problem
         if not sound:
@@ -205,6 +202,7 @@ def build(
     embeddings: Path,
     progress: Progress | None = None,
     *,
+    chroma: bool,
     user: str = "",
 ) -> None:
     """Embed the entries and put the index at `folder`, replacing what is there; the caller holds `build_lock`.
@@ -215,34 +213,37 @@ def build(
         encoder: what embeds them.
         embeddings: the SQLite file of vectors known already; its name tells models apart.
         progress: called with the number of entries embedded so far, and of all.
+        chroma: whether Chroma is asked, as `index_folder` was told.
         user: the corpus; what it and others have used last is kept, the rest is removed.
     """
     try:
-        _build(folder, entries, encoder, embeddings, progress or _ignore)
+        _build(folder, entries, encoder, embeddings, progress or _ignore, chroma=chroma)
     except sqlite3.DatabaseError as problem:
         if isinstance(problem, sqlite3.OperationalError) or _sound_database(embeddings):
             raise
         embeddings.unlink()  # it is only a cache
-        _build(folder, entries, encoder, embeddings, progress or _ignore)
+        _build(folder, entries, encoder, embeddings, progress or _ignore, chroma=chroma)
     mark_used(folder, user)
     _prune(folder)
     _forget(folder.parent, embeddings)
 
 
-def _build(folder: Path, entries: Sequence[Entry], encoder: Encoder, embeddings: Path, progress: Progress) -> None:
+def _build(
+    folder: Path, entries: Sequence[Entry], encoder: Encoder, embeddings: Path, progress: Progress, *, chroma: bool
+) -> None:
     texts = dict.fromkeys([*(entry.text for entry in entries), *(entry.title for entry in entries)])
     with closing(_open_embeddings(embeddings)) as known:
         _embed([*texts], encoder, known, progress)
         with replacing(folder) as written:
             (written / _KEYS).write_bytes(b"".join(map(_key, texts)))
-            _write(written, entries, known)
+            _write(written, entries, known, chroma=chroma)
 
 
 def _key(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()
 
 
-def _write(folder: Path, entries: Sequence[Entry], known: sqlite3.Connection) -> None:
+def _write(folder: Path, entries: Sequence[Entry], known: sqlite3.Connection, *, chroma: bool) -> None:
     import numpy as np  # noqa: PLC0415 - heavy, and only there with the semantic extra
 
     titles = {title: number for number, title in enumerate(dict.fromkeys(entry.title for entry in entries))}
@@ -257,7 +258,7 @@ def _write(folder: Path, entries: Sequence[Entry], known: sqlite3.Connection) ->
             words.write(of_words)
             sizes.append(len(of_words))
     rows = np.fromfile(folder / VECTORS, dtype=np.float32).reshape(len(entries), -1)
-    width, chroma = rows.shape[1], asks_chroma(len(entries))
+    width = rows.shape[1]
     np.save(folder / _ENDS, np.cumsum(sizes) // width)
     labels = {name: [getattr(entry, name) for entry in entries] for name in _LABELS}
     write_nearest(folder, rows, labels, chroma=chroma)

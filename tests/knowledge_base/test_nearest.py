@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from knowledge_base.nearest import Nearest, open_nearest, write_nearest
+from knowledge_base import SemanticUnavailable
+from knowledge_base.nearest import Nearest, asks_chroma, open_nearest, write_nearest
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +66,27 @@ def test_the_nearest_come_first_and_none_that_has_other_labels(
     assert np.array_equal(taken, vectors[[position for position, _ in found]])
 
 
-def test_like_vectors_keep_their_order() -> None:
+@pytest.mark.parametrize("limit", [1, 4, 9])
+def test_like_vectors_keep_their_order(limit: int) -> None:
     (vector,) = units(1, 1)
     with written(np.repeat([vector], 9, axis=0), labels_of(1, 9), chroma=False) as nearest:
-        assert [position for position, _ in nearest.rank(vector, {}, 9)] == [*range(9)]
+        assert [position for position, _ in nearest.rank(vector, {}, limit)] == [*range(limit)]
+
+
+@pytest.mark.parametrize("chroma", [False, True])
+def test_a_label_that_no_vector_has_is_found_nowhere(chroma: bool) -> None:
+    with written(units(1, 5), labels_of(1, 5), chroma=chroma) as nearest:
+        assert nearest.rank(units(1, 1)[0], {"category": "unheard of"}, 3) == []
+        assert len(nearest) == 5
+
+
+@pytest.mark.parametrize(("count", "asked"), [(0, False), (49_999, False), (50_000, True), (10**6, True)])
+def test_chroma_is_asked_from_fifty_thousand_on(count: int, asked: bool) -> None:
+    assert asks_chroma(count) is asked
+
+
+@pytest.mark.parametrize("wrong", ["many", "-1", "1e3", "٣", "9" * 5_000])
+def test_a_wrong_number_of_passages_is_refused(wrong: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMS_KB_CHROMA_FROM", wrong)
+    with pytest.raises(SemanticUnavailable, match=r"OMS_KB_CHROMA_FROM is .* give from how many passages"):
+        asks_chroma(3)

@@ -111,14 +111,11 @@ def test_an_index_is_built_once(corpus: Path, cache: Path) -> None:
 
 
 @pytest.mark.parametrize("entries", [1, 2, 3])
-@pytest.mark.parametrize("chroma_from", ["0", "4"])
-def test_who_opens_an_index_leaves_its_files_as_they_are(
-    tmp_path: Path, entries: int, chroma_from: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("OMS_KB_CHROMA_FROM", chroma_from)
+@pytest.mark.parametrize("chroma", [False, True])
+def test_who_opens_an_index_leaves_its_files_as_they_are(tmp_path: Path, entries: int, chroma: bool) -> None:
     passages = [Entry(f"passage {number}", "title", "", "") for number in range(entries)]
     folder, encoder = tmp_path / "index" / "made", load_or_export(find_model(), exported_model(tmp_path, "model"))
-    build(folder, passages, encoder, tmp_path / "embeddings" / "kept.sqlite")
+    build(folder, passages, encoder, tmp_path / "embeddings" / "kept.sqlite", chroma=chroma)
     before = hashes(folder)
     for _ in range(3):
         with closing(VectorIndex(folder)) as index:
@@ -241,6 +238,10 @@ def lose_the_labels(index: Path) -> None:
     (index / "labels.npy").unlink()
 
 
+def change_a_label(index: Path) -> None:
+    flip_a_bit(index, "labels.json")
+
+
 def lose_the_manifest(index: Path) -> None:
     (index / "manifest.json").unlink()
 
@@ -278,7 +279,7 @@ Damage = Callable[[Path], None]
 
 
 @pytest.mark.parametrize(
-    "damage", [damage_vectors, lose_the_labels, lose_the_manifest, garble_the_manifest, shutil.rmtree]
+    "damage", [damage_vectors, lose_the_labels, change_a_label, lose_the_manifest, garble_the_manifest, shutil.rmtree]
 )
 def test_a_damaged_index_is_rebuilt_and_never_served(corpus: Path, cache: Path, damage: Damage) -> None:
     sound = ask(corpus, cache, "withdraw an order")
@@ -308,13 +309,21 @@ def test_a_damaged_index_of_chroma_is_rebuilt_and_never_served(
     assert ask(corpus, asking_chroma, "withdraw an order") == sound
 
 
-def test_an_index_that_lost_its_entries_is_rebuilt(corpus: Path, asking_chroma: Path) -> None:
+LOSE_ALL = 'client.delete_collection("kb_passages")'
+LOSE_ALL_BUT_THE_LAST = (
+    'found = client.get_collection("kb_passages", embedding_function=None); '
+    "found.delete([str(position) for position in range(found.count() - 1)])"
+)
+
+
+@pytest.mark.parametrize("lose", [LOSE_ALL, LOSE_ALL_BUT_THE_LAST])
+def test_an_index_that_lost_its_entries_is_rebuilt(corpus: Path, asking_chroma: Path, lose: str) -> None:
     sound = ask(corpus, asking_chroma, "withdraw an order")
-    code = """
+    code = f"""
         import sys, chromadb
         from chromadb.config import Settings
         client = chromadb.PersistentClient(sys.argv[1], settings=Settings(anonymized_telemetry=False))
-        client.delete_collection("kb_passages")
+        {lose}
     """
     output(python(code, index_of(asking_chroma)))
     with Library.open(corpus, cache=asking_chroma) as library:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from oms_engine import CommandResult
 from oms_engine.errors import Refused
 from tests.oms_engine.desk import Desk
 from tests.oms_engine.trees import book, bust, child, client, code, group, payload, told, tree, whack, written
@@ -255,21 +256,56 @@ def test_par_05_a_parent_waits_for_what_is_still_to_be_handed_on(desk: Desk) -> 
     assert written(result)[-2:] == [f"{root} AllocationApplied", f"{root} OrderCancelled"]
 
 
-@pytest.mark.parametrize("between", [1, 2, 3])
-def test_par_05_a_parent_that_waits_hears_of_rest_through_levels_that_have_ended(between: int, desk: Desk) -> None:
-    root = client(desk, autoForward=False)
-    ended = [root]
-    for level in range(between):
-        ended.append(child(desk, ended[-1], "1000", "NEW", handlInst="MANUAL", autoAllocation=level > 0))
-    deepest = child(desk, ended[-1], "500")
-    desk.fill(deepest, "500")
-    for each in ended[:0:-1]:
+def ended_below(desk: Desk, waiting: str, levels: int) -> list[str]:
+    """So many cancelled orders below one that waits for its cancel, and below them one that a bust has reopened."""
+    chain = [waiting]
+    for level in range(levels):
+        chain.append(child(desk, chain[-1], "1000", "NEW", handlInst="MANUAL", autoAllocation=level > 0))
+    chain.append(child(desk, chain[-1], "500"))
+    desk.fill(chain[-1], "500")
+    for each in chain[-2:0:-1]:
         desk.ok("OrderCancelCmd", orderId=each)
-    bust(desk, deepest)
-    desk.ok("OrderCancelCmd", orderId=root)
-    assert (book(desk, deepest), book(desk, root)) == ("LIVE 0/500", "LIVE 0/1000")
-    desk.ok("OrderCancelAcceptCmd", orderId=deepest)
-    assert [book(desk, each) for each in (*ended, deepest)] == ["CXL 0/0"] * (between + 2)
+    bust(desk, chain[-1])
+    desk.ok("OrderCancelCmd", orderId=waiting)
+    assert (book(desk, chain[-1]), desk.order(waiting).cancel_state) == ("LIVE 0/500", "PCXL")
+    return chain
+
+
+def causes_are_of_the_command(desk: Desk, result: CommandResult) -> bool:
+    """Was each event of the last command brought about by that, or by one that came with it?"""
+    events = desk.engine.events(after=result.events[0].position - 1)
+    known = {events[0].causation_id, *(f"{event.stream_id}@{event.version}" for event in events)}
+    return all(event.causation_id in known for event in events)
+
+
+@pytest.mark.parametrize("end", ["OrderCancelAcceptCmd", "OrderExpireCmd"])
+@pytest.mark.parametrize("forward", [False, True])
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_par_05_a_parent_that_waits_hears_of_rest_through_levels_that_have_ended(
+    levels: int, forward: bool, end: str, desk: Desk
+) -> None:
+    chain = ended_below(desk, client(desk, autoForward=forward), levels)
+    result = desk.ok(end, orderId=chain[-1])
+    assert [book(desk, each) for each in chain[:-1]] == ["CXL 0/0"] * (levels + 1)
+    assert f"{chain[0]} OrderCancelled" in written(result)
+    assert causes_are_of_the_command(desk, result)
+
+
+def test_par_05_such_a_parent_may_have_others_above_that_live_on(desk: Desk) -> None:
+    root = client(desk, "2000")
+    sibling = child(desk, root, "1000")
+    chain = ended_below(desk, child(desk, root, "1000", "NEW", handlInst="MANUAL", autoForward=False), 2)
+    desk.ok("OrderCancelAcceptCmd", orderId=chain[-1])
+    assert [book(desk, each) for each in (chain[0], root, sibling)] == ["CXL 0/0", "LIVE 0/2000", "LIVE 0/1000"]
+    assert desk.order(root).place_qty == 1000
+
+
+def test_par_05_such_a_parent_may_be_a_group_whose_members_end_with_it(desk: Desk) -> None:
+    block = group(desk, "600", "400")
+    chain = ended_below(desk, block, 2)
+    result = desk.ok("OrderCancelAcceptCmd", orderId=chain[-1])
+    assert [book(desk, each) for each in (block, "m1", "m2")] == ["CXL 0/0"] * 3
+    assert causes_are_of_the_command(desk, result)
 
 
 def test_par_05_a_parent_that_is_filled_meanwhile_is_filled(desk: Desk) -> None:

@@ -167,11 +167,16 @@ PARENT_RULES: dict[str, Callable[[Situation], Event | None]] = {
 """How the state of a parent follows a child, in the order in which it is asked; what none of them says leaves it."""
 
 
-def follow(book: Book, order_id: str) -> None:
+def follow(book: Book, order_id: str, cause: str | None = None) -> None:
     """Let everything above and around an order that the command changed follow it.
 
-    An order that has ended need not show that something below it came to rest, for which those above it may wait: they
-    are asked all the same.
+    An order that has ended need not change when something below it comes to rest, for which those above it may wait:
+    they are asked all the same.
+
+    Args:
+        book: All that the command touches.
+        order_id: The order.
+        cause: The order below that changed, where this one did not; what follows was brought about by that one.
     """
     _release_new_children(book, order_id)
     _members_follow(book, order_id)
@@ -179,13 +184,15 @@ def follow(book: Book, order_id: str) -> None:
     if parent_id is None:
         return
     _cancel_below_ended(book, parent_id, order_id)
-    _parent_follows(book, parent_id, order_id)
+    _parent_follows(book, parent_id, order_id, cause or order_id)
     parent = book.order(parent_id)
-    if parent.has_ended or parent is not book.before(parent_id):
+    if parent is not book.before(parent_id):
         follow(book, parent_id)
+    elif parent.has_ended:
+        follow(book, parent_id, cause or order_id)
 
 
-def _parent_follows(book: Book, parent_id: str, child_id: str) -> None:
+def _parent_follows(book: Book, parent_id: str, child_id: str, cause: str) -> None:
     _placement_follows(book, parent_id, child_id)
     for rule in PARENT_RULES.values():
         parent = book.order(parent_id)
@@ -193,7 +200,7 @@ def _parent_follows(book: Book, parent_id: str, child_id: str) -> None:
             break
         event = rule(Situation(book, parent, book.order(child_id), book.before(child_id)))
         if event is not None:
-            end(book, parent_id, event, cause=child_id)
+            end(book, parent_id, event, cause=cause)
 
 
 def end(book: Book, order_id: str, event: Event, *, cause: str | None = None) -> None:
@@ -280,7 +287,7 @@ def _answer_below(book: Book, order_id: str) -> None:
             _answer_below(book, child_id)
             if book.order(child_id).order.cancel_state is not CancelState.PCXL:
                 _release_new_children(book, child_id)
-                _parent_follows(book, order_id, child_id)
+                _parent_follows(book, order_id, child_id, child_id)
     state = book.order(order_id)
     if state.children and state.order.cancel_state is CancelState.PCXL and at_rest(state, book.children):
         if book.machine.is_valid_transition(state.order.state, State.CXL):
