@@ -99,7 +99,7 @@ _TABLE: dict[str, tuple[str, int, bool, str, str]] = {
         409,
         False,
         "execution already booked",
-        "nothing is to be done; a different fill has its own execId",
+        "nothing is to be done about a report that came twice; a different fill has its own execId",
     ),
     "OMS-EXEC-003": ("5.3", 400, False, "execution type not accepted", "send the command that belongs to this report"),
     "OMS-EXEC-004": (

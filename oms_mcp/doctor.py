@@ -173,7 +173,9 @@ def _model(library: "Library", folder: Path) -> Finding:
     detail = f"{state}, {status.chunks} sections in the index, model {status.model}"
     if state == "ready":
         return Finding("model and index", "ok", detail if not status.note else f"{detail}; {status.note}")
-    return Finding("model and index", "problem", status.note or detail, "oms kb index builds the index anew")
+    why = status.note or detail
+    remedy = "" if why.startswith("OMS_KB_") else "oms kb index builds the index anew"  # a variable tells its own
+    return Finding("model and index", "problem", why, remedy)
 
 
 def _cache(folder: Path) -> Finding:

@@ -47,6 +47,12 @@ def _headline(log: str, wire: Wire) -> Text:
         return Text.assemble(
             ("nothing replayed", "bold yellow"), f"  {clean(log)}: not one message; the reasons are below"
         )
+    if not different and wire["unreadable"]:
+        lost = counted(wire["verdicts"]["UNREADABLE"], "message")
+        return Text.assemble(
+            ("agrees in part", "bold yellow"),
+            f"  {clean(log)}: {lost} cannot be read; all others that were replayed say what the engine says",
+        )
     if not different:
         return Text.assemble(
             ("agrees", "bold green"), f"  {clean(log)}: every message that was replayed says what the engine says"

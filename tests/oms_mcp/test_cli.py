@@ -1012,6 +1012,16 @@ def test_the_doctor_finds_what_every_command_would_stumble_over(
     assert found["remedy"]
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("by_meaning")
+def test_the_doctor_gives_no_advice_beside_that_of_a_variable(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
+    ask("kb", "index")
+    monkeypatch.setenv("OMS_KB_CHROMA_FROM", "many")
+    (found,) = [check for check in ask("doctor", code=REFUSED)["checks"] if check["status"] == "problem"]
+    assert found["detail"].startswith("OMS_KB_CHROMA_FROM is 'many'; give from how many passages")
+    assert "remedy" not in found
+
+
 def test_the_doctor_creates_nothing(ask: Ask, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OMS_CACHE_DIR", "cache")
     wire = ask("doctor", "--db", "new.db")

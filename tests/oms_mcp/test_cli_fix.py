@@ -51,6 +51,15 @@ def test_a_log_that_agrees_says_so_and_counts(log: str, oms: Oms) -> None:
     )
 
 
+def test_a_log_that_cannot_be_read_in_part_says_so_first(oms: Oms) -> None:
+    result = oms("replay-fix", ugly("truncated.fix"))
+    assert result.exit_code == OK
+    assert result.stdout.splitlines()[0].startswith(
+        "agrees in part  truncated.fix: 2 messages cannot be read; all others"
+    )
+    assert oms("replay-fix", "truncated.fix", "--strict").exit_code == REFUSED
+
+
 def test_a_difference_is_told_with_place_cause_and_the_section_that_explains_it(oms: Oms) -> None:
     result = oms("replay-fix", ugly("overfill.fix"))
     assert result.exit_code == REFUSED
