@@ -174,7 +174,8 @@ def _model(library: "Library", folder: Path) -> Finding:
     if state == "ready":
         return Finding("model and index", "ok", detail if not status.note else f"{detail}; {status.note}")
     why = status.note or detail
-    remedy = "" if why.startswith("OMS_KB_") else "oms kb index builds the index anew"  # a variable tells its own
+    names_a_variable = why.partition(" ")[0] in os.environ
+    remedy = "" if names_a_variable else "oms kb index builds the index anew"
     return Finding("model and index", "problem", why, remedy)
 
 
