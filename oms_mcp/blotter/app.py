@@ -1,9 +1,13 @@
 """How does the live blotter behave? A table of orders follows the store; keys filter, sort and look closely."""
 
 import asyncio
+import os
 import shlex
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
+from threading import Timer
+from types import FrameType
 from typing import ClassVar
 
 from rich.text import Text
@@ -27,6 +31,12 @@ MOST_ROWS = 500
 
 _THIN = 2
 """The table is read anew when less than this part of it is left although more orders meet the conditions."""
+
+_LEAVING_SECONDS = 3.0
+"""How long a terminal may take what leaves it as it was."""
+
+_BY_SIGNAL = 128
+"""What the exit code of a program that a signal has ended begins with."""
 
 _OF_TABLE = frozenset({"filter", "sort", "turn", "look", "columns", "reload"})
 """What can be done only while the table is in front."""
@@ -121,10 +131,21 @@ class Blotter(App[None]):
         self.feed.start()
 
     def _leave_when_told(self) -> None:
-        """A signal that ends a program ends this one as a key does: the terminal is left as it was."""
+        """A signal that ends a program ends this one as a key does: the terminal is left as it was.
+
+        Where nobody reads the terminal any more, leaving it would wait for ever: then the process ends without.
+        """
         loop = asyncio.get_running_loop()
+
+        def leave(number: int, _frame: FrameType | None) -> None:
+            with suppress(RuntimeError):  # the loop has ended, and this is about to
+                loop.call_soon_threadsafe(self.exit)
+            ending = Timer(_LEAVING_SECONDS, os._exit, [_BY_SIGNAL + number])
+            ending.daemon = True
+            ending.start()
+
         for number in (signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, self.exit)
+            signal.signal(number, leave)  # not the loop's: that may be what waits
 
     def on_unmount(self) -> None:
         """Read no more."""

@@ -75,6 +75,12 @@ class Terminal:
         if select.select([self._end], [], [], seconds)[0]:
             self.written += os.read(self._end, 65_536)
 
+    def until_full(self) -> None:
+        """Read nothing until the terminal takes no more of what the process writes."""
+        deadline = time.monotonic() + 3 * DEADLINE
+        while select.select([], [self._theirs], [], 0)[1]:
+            assert time.monotonic() < deadline, "it takes more and more"
+
     @property
     def after(self) -> list[object]:
         """How the terminal is set now."""
@@ -166,3 +172,12 @@ def test_a_signal_to_end_leaves_the_terminal_as_it_was(file: Path, number: signa
         assert seen.ended() == 0
         assert LEAVE_SCREEN in seen.written
         assert seen.after == seen.before
+
+
+def test_a_signal_ends_it_although_nobody_reads_the_terminal_any_more(file: Path) -> None:
+    with terminal("top", "--db", str(file)) as seen:
+        seen.until("live")
+        seen.type("?\x1b" * 200)
+        seen.until_full()
+        seen.process.send_signal(signal.SIGTERM)
+        assert seen.process.wait(timeout=DEADLINE) == 128 + signal.SIGTERM
